@@ -1,0 +1,190 @@
+package hub
+
+import (
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Family is the kind of firmware or hardware a device speaks, which decides
+// the codec that drives it.
+type Family string
+
+// The families whose codecs exist. A new one adds its name here.
+const (
+	FamilyEmonESP  Family = "emonesp" // EmonESP smart plug, WiFi relay, sensor
+	FamilyOpenEVSE Family = "openevse"
+	FamilyGPIO     Family = "gpio" // relays on the Pi's own header
+)
+
+// Role is what a device is for the house.
+type Role string
+
+// The roles.
+const (
+	RolePlug    Role = "plug"    // something that is switched on and off
+	RoleCharger Role = "charger" // a car charger, in whole amps
+	RoleSolar   Role = "solar"   // measures what the roof gives
+	RoleMeter   Role = "meter"   // measures, switches nothing
+)
+
+// Mode is what the owner wants of a device.
+type Mode string
+
+// The modes. On and Off may end by themselves (Device.ModeUntil), after which
+// the device is on Auto again.
+const (
+	ModeAuto Mode = "auto" // follows the plan
+	ModeOn   Mode = "on"
+	ModeOff  Mode = "off"
+)
+
+// Device is a thing in the house as people decided it: what it is, how to
+// reach it, what it shall do. What it is doing is a DeviceState.
+type Device struct {
+	ID     string `json:"id"`   // lower-case letters, digits and dashes; never changes
+	Name   string `json:"name"` // what people call it
+	Family Family `json:"family"`
+	Role   Role   `json:"role"`
+	// Topic is the base of the device's MQTT topics, e.g. emon/smartplug1272.
+	// For FamilyGPIO it names the pins instead, e.g. GPIO17 or GPIO17,GPIO27.
+	Topic string `json:"topic"`
+
+	Power   Watt `json:"power_w,omitempty"`  // a plug's or relay's draw when on, as far as known
+	MinAmps int  `json:"min_amps,omitempty"` // charger: lowest current it can charge with, 6 by IEC 61851
+	MaxAmps int  `json:"max_amps,omitempty"`
+	Phases  int  `json:"phases,omitempty"` // charger: 1 or 3
+
+	Mode      Mode      `json:"mode"`
+	ModeUntil time.Time `json:"mode_until,omitzero"` // zero: until changed
+	Schedule  *Schedule `json:"schedule,omitempty"`  // nil: none
+}
+
+// Switched says whether the device can be told to turn on and off.
+func (d Device) Switched() bool { return d.Role == RolePlug || d.Role == RoleCharger }
+
+// ModeAt is the mode in force at now: On and Off end at ModeUntil.
+func (d Device) ModeAt(now time.Time) Mode {
+	if d.Mode == "" || d.Mode != ModeAuto && !d.ModeUntil.IsZero() && !now.Before(d.ModeUntil) {
+		return ModeAuto
+	}
+	return d.Mode
+}
+
+// OnPower is what the device draws when it is on with the given amps (which a
+// plug ignores).
+func (d Device) OnPower(amps int) Watt {
+	if d.Role == RoleCharger {
+		return Watt(230 * max(1, d.Phases) * amps)
+	}
+	return d.Power
+}
+
+// MaxNameRunes is the longest name of a device or a person.
+const MaxNameRunes = 64
+
+// CleanName checks a name that a person or a device chose: printable text of
+// 1 to 64 runes, or an Invalid error for field. Names end up on pages and in
+// logs, so control characters are refused rather than escaped everywhere.
+func CleanName(field, name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if name == "" {
+		return "", FieldErrorf(field, "must not be empty")
+	}
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > MaxNameRunes {
+		return "", FieldErrorf(field, "must be text of at most %d characters", MaxNameRunes)
+	}
+	for _, r := range name {
+		if !unicode.IsPrint(r) {
+			return "", FieldErrorf(field, "must hold printable characters only")
+		}
+	}
+	return name, nil
+}
+
+// Validate checks a device as the API or a file brings it, and fills what is
+// left out. It returns the device to keep, or an Invalid error that names the
+// field.
+func (d Device) Validate() (Device, error) {
+	if !validID(d.ID) {
+		return d, FieldErrorf("id", "must be 1 to 32 lower-case letters, digits or dashes, and begin with a letter")
+	}
+	var err error
+	if d.Name, err = CleanName("name", d.Name); err != nil {
+		return d, err
+	}
+	switch d.Family {
+	case FamilyEmonESP, FamilyOpenEVSE, FamilyGPIO:
+	default:
+		return d, FieldErrorf("family", "%q is not known: use emonesp, openevse or gpio", d.Family)
+	}
+	if d.Topic == "" || len(d.Topic) > 128 || strings.ContainsAny(d.Topic, "+#$ \x00") || strings.HasPrefix(d.Topic, "/") || strings.HasSuffix(d.Topic, "/") {
+		return d, FieldErrorf("topic", "must be the base of the device's topics, without wildcards, spaces or outer slashes")
+	}
+	if d.Role == RoleCharger {
+		d.fillCharger()
+	}
+	if err := d.validateRole(); err != nil {
+		return d, err
+	}
+	switch d.Mode {
+	case "":
+		d.Mode = ModeAuto
+	case ModeAuto, ModeOn, ModeOff:
+	default:
+		return d, FieldErrorf("mode", "%q is not one of on, off, auto", d.Mode)
+	}
+	if d.Schedule != nil {
+		if !d.Switched() {
+			return d, FieldErrorf("schedule", "a %s can not be switched, so it can not have a schedule", d.Role)
+		}
+		if err := d.Schedule.Validate(); err != nil {
+			return d, err
+		}
+	}
+	return d, nil
+}
+
+func (d *Device) fillCharger() {
+	if d.MinAmps == 0 {
+		d.MinAmps = 6
+	}
+	if d.MaxAmps == 0 {
+		d.MaxAmps = 16
+	}
+	if d.Phases == 0 {
+		d.Phases = 1
+	}
+}
+
+func (d Device) validateRole() error {
+	switch d.Role {
+	case RolePlug, RoleSolar, RoleMeter:
+		if d.Power < 0 || d.Power > 25_000 {
+			return FieldErrorf("power_w", "must be 0 to 25000")
+		}
+	case RoleCharger:
+		if d.MinAmps < 6 || d.MaxAmps < d.MinAmps || d.MaxAmps > 80 {
+			return FieldErrorf("max_amps", "amps must be 6 or more at least (IEC 61851) and 80 at most, min_amps not above max_amps")
+		}
+		if d.Phases != 1 && d.Phases != 3 {
+			return FieldErrorf("phases", "must be 1 or 3")
+		}
+	default:
+		return FieldErrorf("role", "%q is not one of plug, charger, solar, meter", d.Role)
+	}
+	return nil
+}
+
+func validID(id string) bool {
+	if id == "" || len(id) > 32 || id[0] < 'a' || id[0] > 'z' {
+		return false
+	}
+	for _, c := range []byte(id) {
+		if (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,79 @@
+package hub
+
+import "time"
+
+// SlotLength is a quarter of an hour, the unit of prices and of plans.
+const SlotLength = 15 * time.Minute
+
+// Slot is one quarter on the UTC grid with its prices per kWh, all taxes in.
+// A local day has 92, 96 or 100 of them.
+type Slot struct {
+	Start  time.Time
+	Import MicroEuro // for a kWh taken from the grid
+	Export MicroEuro // paid for a kWh given to the grid
+	Known  bool      // false: nobody knows this price yet; it must not be invented
+}
+
+// End is the start of the next slot.
+func (s Slot) End() time.Time { return s.Start.Add(SlotLength) }
+
+// SlotStart is the start of the slot that holds t.
+func SlotStart(t time.Time) time.Time { return t.UTC().Truncate(SlotLength) }
+
+// Run is one uninterrupted stretch that the plan lets a device be on.
+type Run struct {
+	Device string    `json:"device"`
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end"`
+	Amps   int       `json:"amps,omitempty"` // charger only
+	Power  Watt      `json:"power_w"`
+}
+
+// Planned is what the plan says of one device.
+type Planned struct {
+	Device   string    `json:"device"`
+	Deadline time.Time `json:"deadline"`
+	Need     WattHour  `json:"need_wh"` // what is still to be delivered
+	Cost     MicroEuro `json:"cost_microeuro"`
+	// CostNow is what starting at once would cost.
+	CostNow MicroEuro `json:"cost_now_microeuro"`
+	// Short is the part of Need that does not fit before the deadline.
+	Short  WattHour `json:"short_wh"`
+	Reason string   `json:"reason"` // one sentence for people
+	Runs   []Run    `json:"runs"`
+}
+
+// Plan is what the scheduler means to do, from At on. It is never changed
+// once it is published; a new one replaces it.
+type Plan struct {
+	At      time.Time `json:"at"`
+	Slots   []Slot    `json:"-"`
+	Devices []Planned `json:"devices"`
+	// Cost of the whole house over the horizon and the proven lower bound.
+	Cost  MicroEuro `json:"cost_microeuro"`
+	Bound MicroEuro `json:"lower_bound_microeuro"`
+}
+
+// Of is what the plan says of a device; ok is false if it says nothing.
+func (p *Plan) Of(device string) (planned Planned, ok bool) {
+	if p == nil {
+		return Planned{}, false
+	}
+	for _, d := range p.Devices {
+		if d.Device == device {
+			return d, true
+		}
+	}
+	return Planned{}, false
+}
+
+// RunAt is the run of a device that holds t; ok is false if it is to be off.
+func (p *Plan) RunAt(device string, t time.Time) (run Run, ok bool) {
+	d, _ := p.Of(device)
+	for _, r := range d.Runs {
+		if !t.Before(r.Start) && t.Before(r.End) {
+			return r, true
+		}
+	}
+	return Run{}, false
+}
