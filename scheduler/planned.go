@@ -1,0 +1,213 @@
+package scheduler
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"homehub/hub"
+)
+
+func eur(m hub.MicroEuro, known bool) float64 {
+	if !known {
+		return math.NaN()
+	}
+	return float64(m) / 1e6
+}
+
+// plannedOf says in the house's words what the plan does with one device.
+func plannedOf(in Inputs, w wish, solved *Plan, grid grid) hub.Planned {
+	d := w.state.Device
+	full := d.OnPower(d.MaxAmps)
+	out := hub.Planned{Device: d.ID, Deadline: w.deadline, Need: hub.Energy(full, w.left)}
+	switch {
+	case w.absent:
+		out.Reason = "waits for a car to be connected"
+		return out
+	case w.fixed:
+		out.Runs = []hub.Run{{Device: d.ID, Start: in.Now, End: w.job.RunEnd, Amps: d.MaxAmps, Power: full}}
+		out.Reason = fmt.Sprintf("runs until %s, as it may not pause", clockOf(w.job.RunEnd, in.Zone))
+		return out
+	}
+	power := powers(d, w, solved.Loads[d.ID], len(in.Slots))
+	out.Runs = runsOf(d, in.Slots, power)
+	trimRun(out.Runs, w, d)
+	out.Cost = grid.cost(power, power)
+	out.CostNow = grid.cost(startingNow(w, full, len(in.Slots)), power)
+	for _, m := range solved.Missed {
+		if m.Load == d.ID {
+			out.Short = shortOf(m, out.Need)
+		}
+	}
+	out.Reason = reasonOf(in, w, out)
+	return out
+}
+
+func shortOf(m Missed, need hub.WattHour) hub.WattHour {
+	if m.NotRun || m.LateSlots > 0 {
+		return need
+	}
+	return hub.WattHour(math.Round(m.ShortWh))
+}
+
+// powers is the device's power in every slot of the plan.
+func powers(d hub.Device, w wish, l LoadPlan, n int) []hub.Watt {
+	power := make([]hub.Watt, n)
+	switch {
+	case l.Kind == KindEVSE:
+		for i, a := range l.Amps {
+			power[i] = d.OnPower(a)
+		}
+	case l.Kind == KindProfile && l.Start >= 0:
+		full, left := d.OnPower(d.MaxAmps), w.left
+		for i := l.Start; i < n && left > 0; i++ {
+			power[i] = max(1, full)
+			left -= hub.SlotLength
+		}
+	default:
+		for i, on := range l.On {
+			if on != 0 {
+				power[i] = max(1, d.OnPower(d.MaxAmps))
+			}
+		}
+	}
+	return power
+}
+
+// runsOf joins slots of equal power to runs.
+func runsOf(d hub.Device, slots []hub.Slot, power []hub.Watt) []hub.Run {
+	runs := []hub.Run{}
+	for i, w := range power {
+		if w == 0 {
+			continue
+		}
+		if n := len(runs); n > 0 && runs[n-1].End.Equal(slots[i].Start) && runs[n-1].Power == w {
+			runs[n-1].End = slots[i].End()
+			continue
+		}
+		amps := 0
+		if d.Role == hub.RoleCharger {
+			amps = int(w) / (230 * max(1, d.Phases))
+		}
+		runs = append(runs, hub.Run{Device: d.ID, Start: slots[i].Start, End: slots[i].End(), Amps: amps, Power: w})
+	}
+	return runs
+}
+
+// trimRun ends the last run of a job counted in minutes when the job is done,
+// not at the end of its slot.
+func trimRun(runs []hub.Run, w wish, d hub.Device) {
+	if len(runs) == 0 || w.state.Schedule.Minutes == 0 {
+		return
+	}
+	var total time.Duration
+	for _, r := range runs {
+		total += r.End.Sub(r.Start)
+	}
+	if over := total - w.left; over > slack(w.left) && over < hub.SlotLength {
+		runs[len(runs)-1].End = runs[len(runs)-1].End.Add(-over)
+	}
+}
+
+// startingNow is the power per slot of a job that begins at once.
+func startingNow(w wish, full hub.Watt, n int) []hub.Watt {
+	power := make([]hub.Watt, n)
+	for i, left := 0, w.left; i < n && left > 0; i++ {
+		power[i] = hub.Watt(float64(full) * min(1, left.Hours()/slotHours))
+		left -= hub.SlotLength
+	}
+	return power
+}
+
+// grid is the house's net power per slot under the plan, and its prices.
+type grid struct {
+	net   []float64
+	slots []hub.Slot
+}
+
+func newGrid(in Inputs, p *Problem, solved *Plan) grid {
+	g := grid{net: make([]float64, len(in.Slots)), slots: in.Slots}
+	for i := range g.net {
+		g.net[i] = p.BaseLoad[i] - p.PV[i]
+		if i < len(solved.BatteryW) {
+			g.net[i] += solved.BatteryW[i]
+		}
+	}
+	for _, l := range p.Loads {
+		for i, w := range powersOf(l, solved.Loads[l.ID], len(g.net)) {
+			g.net[i] += w
+		}
+	}
+	return g
+}
+
+func powersOf(l Load, plan LoadPlan, n int) []float64 {
+	power := make([]float64, n)
+	switch plan.Kind {
+	case KindProfile:
+		for i, w := range l.ProfileW {
+			if plan.Start >= 0 && plan.Start+i < n {
+				power[plan.Start+i] = w
+			}
+		}
+	case KindEVSE:
+		for i, a := range plan.Amps {
+			power[i] = l.Volts * float64(len(l.Phases)*a)
+		}
+	default:
+		for i, on := range plan.On {
+			power[i] = l.PowerW * float64(on)
+		}
+	}
+	return power
+}
+
+// cost is what power adds to the bill if it takes the place of planned.
+func (g grid) cost(power, planned []hub.Watt) hub.MicroEuro {
+	var sum float64
+	for i, s := range g.slots {
+		without := g.net[i] - float64(planned[i])
+		sum += bill(s, without+float64(power[i])) - bill(s, without)
+	}
+	return hub.MicroEuro(math.Round(sum))
+}
+
+// bill is what a slot at mean power w costs, in micro-euro; w below 0 is given
+// to the grid and paid for.
+func bill(s hub.Slot, w float64) float64 {
+	price := s.Import
+	if w < 0 {
+		price = s.Export
+	}
+	return w * slotHours / 1000 * float64(price)
+}
+
+func clockOf(t time.Time, loc *time.Location) string { return t.In(loc).Format("15:04") }
+
+// reasonOf is one sentence on why the runs lie where they lie.
+func reasonOf(in Inputs, w wish, p hub.Planned) string {
+	if len(p.Runs) == 0 {
+		return fmt.Sprintf("does not fit before %s", clockOf(p.Deadline, in.Zone))
+	}
+	from, to := clockOf(p.Runs[0].Start, in.Zone), clockOf(p.Runs[len(p.Runs)-1].End, in.Zone)
+	text := fmt.Sprintf("%s to %s is the cheapest time before %s", from, to, clockOf(p.Deadline, in.Zone))
+	if !connected(p.Runs) {
+		text = fmt.Sprintf("the cheapest quarters before %s lie between %s and %s", clockOf(p.Deadline, in.Zone), from, to)
+	}
+	if saving := p.CostNow - p.Cost; saving >= 5_000 {
+		text += fmt.Sprintf("; starting now would cost %s more", saving.Euro())
+	}
+	if p.Short > 0 {
+		text += fmt.Sprintf("; %.1f kWh will be missing", float64(p.Short)/1000)
+	}
+	return text
+}
+
+func connected(runs []hub.Run) bool {
+	for i := 1; i < len(runs); i++ {
+		if !runs[i].Start.Equal(runs[i-1].End) {
+			return false
+		}
+	}
+	return true
+}
