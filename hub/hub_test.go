@@ -92,6 +92,27 @@ func TestObserveStoresTheMeanOfEachSlot(t *testing.T) {
 	}
 }
 
+func TestACounterHoldsWhatItShowedWhenTheSlotBegan(t *testing.T) {
+	var rec fakeRecorder
+	h := newHub(t, hub.Config{Recorder: &rec, Interval: 10 * time.Second})
+	at := time.Date(2026, 1, 2, 3, 4, 50, 0, time.UTC)
+	for i := range 15 {
+		r := reading(at.Add(time.Duration(i)*time.Second), 0, 0)
+		r.Has |= hub.HasImportT1
+		r.ImportT1 = hub.WattHour(100 + i)
+		h.Observe(r)
+	}
+	var got []point
+	for _, p := range rec.points {
+		if p.feed == hub.FeedImportT1 {
+			got = append(got, p)
+		}
+	}
+	if len(got) != 2 || got[0].v != 100 || got[1].v != 110 {
+		t.Errorf("stored %v, want 100 and 110 at the beginnings of the slots", got)
+	}
+}
+
 func TestObserveDoesNotAllocate(t *testing.T) {
 	h := newHub(t, hub.Config{Recorder: discard{}})
 	sub := h.Subscribe()
@@ -126,8 +147,10 @@ func TestHouseIsImportMinusExportPlusSolar(t *testing.T) {
 func TestCounterOfADeviceThatRestarts(t *testing.T) {
 	var rec fakeRecorder
 	h := newHub(t, hub.Config{Recorder: &rec, Devices: []hub.Device{plug}, Last: func(string) (int64, bool) { return 5000, true }})
+	at := time.Unix(1e9, 0)
 	for _, step := range []struct{ raw, want int64 }{{100, 5000}, {150, 5050}, {10, 5060}, {30, 5080}} {
-		h.Report(hub.Report{Device: "plug", At: time.Unix(1e9, 0), Has: hub.ReportEnergy, Energy: hub.WattHour(step.raw)})
+		at = at.Add(10 * time.Second)
+		h.Report(hub.Report{Device: "plug", At: at, Has: hub.ReportEnergy, Energy: hub.WattHour(step.raw)})
 		if got, _ := rec.last("dev_plug_wh"); int64(got) != step.want {
 			t.Errorf("device counts %d: feed has %v, want %d", step.raw, got, step.want)
 		}

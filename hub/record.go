@@ -75,7 +75,9 @@ func deviceFeeds(d Device) []FeedSpec {
 // record turns readings and reports into values of feeds. A slot of a power
 // feed holds the mean of the readings that fell into it, rounded to 1 W: the
 // engine keeps the last value of a slot, so the mean so far is written over
-// and over.
+// and over. A slot of a counter holds its first reading, which is what the
+// counter showed when the slot began: so the energy between two instants is
+// the difference of two values, to the Wh.
 type record struct {
 	recorder Recorder
 	interval time.Duration
@@ -84,6 +86,7 @@ type record struct {
 	mu     sync.Mutex // a leaf: Recorder.Append does not call back
 	means  map[string]*mean
 	counts map[string]*count
+	slots  map[string]int64 // counter -> slot that has its value
 }
 
 type mean struct {
@@ -94,7 +97,7 @@ type mean struct {
 type count struct{ raw, total int64 }
 
 func newRecord(cfg Config) *record {
-	return &record{recorder: cfg.Recorder, interval: cfg.Interval, last: cfg.Last, means: map[string]*mean{}, counts: map[string]*count{}}
+	return &record{recorder: cfg.Recorder, interval: cfg.Interval, last: cfg.Last, means: map[string]*mean{}, counts: map[string]*count{}, slots: map[string]int64{}}
 }
 
 func (c *record) reading(r Reading, solar Watt, hasSolar bool, house Watt) {
@@ -133,7 +136,7 @@ func (c *record) reading(r Reading, solar Watt, hasSolar bool, house Watt) {
 
 func (c *record) register(r Reading, has Has, feed string, v int64) {
 	if r.Has&has != 0 {
-		c.put(feed, r.At, v)
+		c.first(feed, r.At, v)
 	}
 }
 
@@ -157,7 +160,7 @@ func (c *record) power(feed string, at time.Time, v int64) {
 		m = &mean{}
 		c.means[feed] = m
 	}
-	if slot := at.UnixNano() / int64(c.interval); slot != m.slot {
+	if slot := c.slot(at); slot != m.slot {
 		*m = mean{slot: slot}
 	}
 	m.sum += v
@@ -184,11 +187,33 @@ func (c *record) energy(feed string, at time.Time, raw int64) {
 		n.total += raw
 	}
 	n.raw = raw
-	c.put(feed, at, n.total)
+	c.first(feed, at, n.total)
 }
+
+// first stores the first value of a slot and drops the others.
+func (c *record) first(feed string, at time.Time, v int64) {
+	slot := c.slot(at)
+	if last, ok := c.slots[feed]; ok && last == slot {
+		return
+	}
+	c.slots[feed] = slot
+	c.put(feed, at, v)
+}
+
+func (c *record) slot(at time.Time) int64 { return at.Unix() / int64(c.interval/time.Second) }
 
 func (c *record) put(feed string, at time.Time, v int64) {
 	// The engine reports what it can not store on its own status; a reading
 	// must never fail because of it.
 	_ = c.recorder.Append(feed, at, float64(v))
+}
+
+// FeedSpecs are all feeds that the hub fills: the house's and those of the
+// devices of s.
+func FeedSpecs(s Snapshot) []FeedSpec {
+	specs := houseFeeds()
+	for _, d := range s.Devices {
+		specs = append(specs, deviceFeeds(d.Device)...)
+	}
+	return specs
 }

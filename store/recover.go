@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"syscall"
 
-	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 )
 
 var errDamaged = errors.New("the file is damaged")
@@ -18,7 +18,7 @@ var errDamaged = errors.New("the file is damaged")
 // isDamage tells a file with wrong content from a folder that can not be
 // used: only the first may be set aside.
 func isDamage(err error) bool {
-	if errors.Is(err, bolt.ErrTimeout) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, bolterrors.ErrTimeout) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) {
 		return false
 	}
 	var errno syscall.Errno

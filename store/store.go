@@ -18,6 +18,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"homehub/hub"
 )
@@ -69,7 +70,7 @@ func Open(cfg Config) (*Store, error) {
 	switch {
 	case err == nil:
 		s.db = db
-	case errors.Is(err, bolt.ErrTimeout):
+	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, hub.Errorf(hub.Conflict, "another process holds %s: stop it first", s.path)
 	case errors.Is(err, errDamaged):
 		if err := s.rebuild(err); err != nil {

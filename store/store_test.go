@@ -23,8 +23,10 @@ func open(t *testing.T, dir string) *store.Store {
 	return s
 }
 
-var plug = hub.Device{ID: "plug", Name: "Plug", Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: "emon/plug",
-	Schedule: &hub.Schedule{ReadyBy: 420, Minutes: 180, Days: hub.Workdays}}
+var plug = hub.Device{
+	ID: "plug", Name: "Plug", Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: "emon/plug",
+	Schedule: &hub.Schedule{ReadyBy: 420, Minutes: 180, Days: hub.Workdays},
+}
 
 func TestWhatIsPutIsThereAfterARestart(t *testing.T) {
 	dir := t.TempDir()

@@ -20,10 +20,10 @@ type User struct {
 
 // Token lets a program of the owner's use the API. Only its hash is kept.
 type Token struct {
-	Name  string    `json:"name"`
-	Hash  string    `json:"hash"` // SHA-256, hexadecimal
-	Write bool      `json:"write"`
-	Made  time.Time `json:"made"`
+	Name string    `json:"name"`
+	Hash string    `json:"hash"` // SHA-256, hexadecimal
+	Role string    `json:"role"` // as a User's
+	Made time.Time `json:"made"`
 }
 
 // AuditEntry is one line of the audit log: who changed what.
