@@ -1,0 +1,5 @@
+//go:build !race
+
+package dsmr_test
+
+const underRace = false
