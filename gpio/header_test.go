@@ -39,7 +39,7 @@ func (l *driverLine) Out(level periph.Level) error {
 func (l *driverLine) Close() { l.closed++ }
 
 func (l *driverLine) Read() periph.Level { l.t.Error("an output was read"); return false }
-func (l *driverLine) Func() pin.Func { l.t.Error("an output was asked for its function"); return "" }
+func (l *driverLine) Func() pin.Func     { l.t.Error("an output was asked for its function"); return "" }
 
 func (l *driverLine) Function() string {
 	l.t.Error("an output was asked for its function")

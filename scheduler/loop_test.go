@@ -113,8 +113,10 @@ func (b *bench) live(t *testing.T, d time.Duration) {
 }
 
 func plugWith(s hub.Schedule) hub.Device {
-	return hub.Device{ID: "plug", Name: "Plug", Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: "emon/plug",
-		Power: 2000, Mode: hub.ModeAuto, Schedule: &s}
+	return hub.Device{
+		ID: "plug", Name: "Plug", Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: "emon/plug",
+		Power: 2000, Mode: hub.ModeAuto, Schedule: &s,
+	}
 }
 
 func TestADayRunsInTheCheapestHours(t *testing.T) {

@@ -9,8 +9,17 @@ func TestRelayModes(t *testing.T) {
 	tests := []struct {
 		payload, want string
 	}{
-		{"On", "On"}, {"1", "On"}, {"Off", "Off"}, {"0", "Off"}, {"Timer", "Timer"}, {"2", "Timer"},
-		{"on", "Off"}, {"ON", "Off"}, {"", "Off"}, {"3", "Off"}, {"On ", "Off"},
+		{"On", "On"},
+		{"1", "On"},
+		{"Off", "Off"},
+		{"0", "Off"},
+		{"Timer", "Timer"},
+		{"2", "Timer"},
+		{"on", "Off"},
+		{"ON", "Off"},
+		{"", "Off"},
+		{"3", "Off"},
+		{"On ", "Off"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.payload, func(t *testing.T) {

@@ -46,8 +46,10 @@ func (r *truth) minute(h *House) {
 		return
 	}
 	regs := h.registers()
-	r.line(minuteLine{time.Unix(h.t, 0).UTC(), regs.ImportT1, regs.ImportT2, regs.ExportT1, regs.ExportT2,
-		h.solar.wattHours(), h.plug.wattHours(), h.charger.total.wattHours()})
+	r.line(minuteLine{
+		time.Unix(h.t, 0).UTC(), regs.ImportT1, regs.ImportT2, regs.ExportT1, regs.ExportT2,
+		h.solar.wattHours(), h.plug.wattHours(), h.charger.total.wattHours(),
+	})
 }
 
 func (r *truth) line(v any) {
