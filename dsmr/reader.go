@@ -156,7 +156,8 @@ func (r *Reader) refuse(reason string, n int) {
 // must be read first.
 func (r *Reader) scanPlain() (done, found bool) {
 	b := r.buf[:r.end]
-	next, bang := len(b), len(b)
+	bang := len(b)
+	var next int // where the next frame begins, or the end of what is read
 	for from := r.scanned; ; from = next + 1 {
 		i := bytes.IndexByte(b[from:], b[r.start])
 		if i < 0 {

@@ -118,16 +118,6 @@ func (t *Telegram) Groups(o Object) iter.Seq2[int, []byte] {
 	}
 }
 
-// find is the first object with the code, group F aside.
-func (t *Telegram) find(code OBIS) (Object, bool) {
-	for _, o := range t.Objects() {
-		if o.Code.short() == code {
-			return o, true
-		}
-	}
-	return Object{}, false
-}
-
 // Parse reads one telegram that b begins with. It copies b. The error is a
 // hub.Error of code Invalid with the reason of a Refusal.
 func Parse(b []byte, cfg Config) (*Telegram, error) {

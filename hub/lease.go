@@ -71,6 +71,9 @@ func (h *Hub) overdue(s DeviceState, now time.Time) bool {
 	if s.Commanded.At.IsZero() || s.Mismatch || s.Confirmed() || !s.Online {
 		return false
 	}
+	if s.Commanded.On && s.Has&ReportPlugged != 0 && !s.Plugged {
+		return false // no car, no current: nothing is wrong
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	wait := max(confirmWithin, h.cfg.Clock.House(time.Second))

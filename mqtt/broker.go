@@ -1,0 +1,312 @@
+package mqtt
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"homehub/hub"
+)
+
+const (
+	maxPending     = 1024 // packets that wait for a client's writer; more than all retained topics
+	maxInflight    = 4096 // unacknowledged messages to a client; what is beyond is lost to it
+	maxReceive     = 256  // unacknowledged messages from one
+	sessionHours   = 1    // how long the session of a client that left is kept, in RAM
+	drainTimeout   = 2 * time.Second
+	closeLibrary   = 500 * time.Millisecond
+	housekeeping   = 10 * time.Second
+	never          = 1 << 31 // seconds; for the library's $SYS topics, which nobody may read
+	readBufferSize = 1024
+)
+
+// Vault gives the credential of a user name.
+type Vault interface {
+	Credential(id string) (hub.Credential, bool)
+}
+
+// Config is what a Broker is made of. Addr and Vault are needed, all else may
+// be left out.
+type Config struct {
+	Addr   string // TCP address to listen on, e.g. 127.0.0.1:1883
+	Vault  Vault
+	Clock  hub.Clock
+	Logger *slog.Logger
+	// Report gets what devices say, one call at a time.
+	Report func(hub.Report)
+	// Condition gets how the broker is, with the reason for people.
+	Condition func(c hub.Condition, reason string)
+	StateFile string // snapshot of durable retained topics; "" = they end with the process
+	Limits    Limits
+}
+
+// Broker is the MQTT broker of the house. All methods are safe for concurrent
+// use.
+type Broker struct {
+	cfg      Config
+	limits   Limits
+	server   *mochi.Server
+	guard    *guard
+	gate     *gate
+	door     *door
+	shelf    *shelf
+	fleet    *fleet
+	turns    *turns
+	troubles *troubles
+	written  []byte // the snapshot as it is on the card; Run's goroutine only
+	pinging  chan struct{}
+}
+
+// New opens the address and restores the retained topics; it serves nobody
+// yet. A busy address is an Unavailable error that says what to do.
+func New(cfg Config) (*Broker, error) {
+	if cfg.Vault == nil {
+		return nil, hub.FieldErrorf("vault", "the broker lets nobody in without credentials")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Report == nil {
+		cfg.Report = func(hub.Report) {}
+	}
+	listener, err := net.Listen("tcp", cfg.Addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, hub.Errorf(hub.Unavailable, "the MQTT address %s is in use: stop the other broker (perhaps mosquitto) or give homehub another address", cfg.Addr)
+	}
+	if err != nil {
+		return nil, hub.Errorf(hub.Unavailable, "the MQTT address %s can not be opened: %v", cfg.Addr, err)
+	}
+	b := &Broker{cfg: cfg, limits: cfg.Limits.withDefaults(), turns: newTurns(), pinging: make(chan struct{}, 1)}
+	b.troubles = newTroubles(cfg.Condition)
+	b.door = newDoor(b.limits)
+	b.shelf = newShelf(&b.limits)
+	b.fleet = newFleet(cfg.Clock, cfg.Logger, cfg.Report, b.send)
+	b.server = mochi.New(&mochi.Options{
+		Capabilities:            capabilities(b.limits),
+		InlineClient:            true,
+		Logger:                  slog.New(newMuffler(cfg.Logger.Handler())),
+		SysTopicResendInterval:  never,
+		ClientNetReadBufferSize: readBufferSize,
+	})
+	b.gate = &gate{
+		vault: cfg.Vault, door: b.door, shelf: b.shelf, fleet: b.fleet, turns: b.turns, wills: &wills{waiting: map[string]*time.Timer{}},
+		limits: &b.limits, logger: cfg.Logger, speed: cfg.Clock.Speed(), server: b.server, refused: b.refused,
+	}
+	b.guard = &guard{
+		listener: listener, limits: &b.limits, door: b.door, logger: cfg.Logger,
+		gone: b.turns.leave, panicked: b.panicked, serving: make(chan struct{}), done: make(chan struct{}),
+	}
+	if err := errors.Join(b.server.AddHook(b.gate, nil), b.server.AddListener(b.guard)); err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	if err := b.restore(); err != nil {
+		// Devices announce themselves again, so a lost snapshot is no reason
+		// to leave the house without a broker.
+		cfg.Logger.Warn("restoring retained messages", "err", err)
+	}
+	return b, nil
+}
+
+// capabilities are the limits that the library keeps itself.
+func capabilities(l Limits) *mochi.Capabilities {
+	c := mochi.NewDefaultServerCapabilities()
+	c.MaximumClients = int64(l.Connections)
+	// Zero is for ever. The default drops retained messages after a day, or
+	// when the clock of a Pi jumps (defect 12); the largest number overflows
+	// and makes every unacknowledged message due again at once.
+	c.MaximumMessageExpiryInterval = 0
+	c.MaximumClientWritesPending = maxPending
+	c.MaximumSessionExpiryInterval = sessionHours * 3600
+	c.MaximumPacketSize = uint32(l.Packet)
+	c.MaximumInflight = maxInflight
+	c.ReceiveMaximum = maxReceive
+	c.TopicAliasMaximum = maxAliases
+	c.Compatibilities.NoInheritedPropertiesOnAck = true // acknowledgements carry no foreign properties
+	return c
+}
+
+// Addr is where the broker listens.
+func (b *Broker) Addr() net.Addr { return b.guard.listener.Addr() }
+
+// Run serves until ctx ends, then shuts down within 3 s.
+func (b *Broker) Run(ctx context.Context) error {
+	fleetCtx, stopFleet := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopFleet()
+	fleetDone := make(chan struct{})
+	go func() {
+		defer close(fleetDone)
+		b.fleet.run(fleetCtx)
+	}()
+	if err := b.server.Serve(); err != nil {
+		return fmt.Errorf("serving MQTT: %w", err)
+	}
+	b.troubles.tell()
+	b.keepHouse(ctx)
+
+	b.gate.closing.Store(true)
+	b.gate.wills.cancelAll()
+	b.guard.Close(nil)
+	b.dismiss()
+	clean := b.guard.wait(drainTimeout)
+	if clean {
+		clean = within(closeLibrary, func() { _ = b.server.Close() })
+	}
+	stopFleet()
+	<-fleetDone
+	if !clean {
+		b.cfg.Logger.Warn("some MQTT connections did not end in time")
+	}
+	_, err := b.save()
+	return err
+}
+
+// keepHouse writes snapshots and lets old troubles go until ctx ends.
+func (b *Broker) keepHouse(ctx context.Context) {
+	tick := time.NewTicker(housekeeping)
+	defer tick.Stop()
+	next := time.Now().Add(snapshotEvery)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			b.troubles.expire(now)
+			if now.Before(next) {
+				continue
+			}
+			n, err := b.save()
+			if err != nil {
+				b.cfg.Logger.Warn("keeping retained messages", "err", err)
+				b.troubles.set(now, "state", err.Error(), 2*snapshotPause(n))
+			}
+			next = now.Add(snapshotPause(n))
+		}
+	}
+}
+
+// dismiss tells every client that the broker leaves and ends its connection.
+func (b *Broker) dismiss() {
+	for _, cl := range b.server.Clients.GetAll() {
+		if !cl.Net.Inline && !cl.Closed() && cl.Properties.ProtocolVersion == 5 {
+			_ = b.server.DisconnectClient(cl, packets.ErrServerShuttingDown)
+		}
+	}
+	for _, p := range b.door.everybody() {
+		_ = p.Close()
+	}
+}
+
+// Publish sends a message in the hub's name. It never blocks. A topic with
+// wildcards or of the broker itself is an Invalid error.
+func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
+	if !publishable(topic) {
+		return hub.FieldErrorf("topic", "%q can not be published on", clip(topic))
+	}
+	if err := b.server.Publish(topic, payload, retain, 0); err != nil {
+		return fmt.Errorf("publishing on %s: %w", topic, err)
+	}
+	return nil
+}
+
+// send publishes and logs what fails.
+func (b *Broker) send(m message) {
+	if err := b.Publish(m.topic, m.payload, false); err != nil {
+		b.cfg.Logger.Warn("telling a device", "topic", m.topic, "err", err)
+	}
+}
+
+// SetDevices says which devices exist, and so which topics are whose.
+func (b *Broker) SetDevices(devices []hub.Device) { b.fleet.set(devices) }
+
+// Actuate carries a command to a device: it publishes and returns. Whether the
+// device did it is in its next Report. If nobody listens on the device's
+// topics that is an Unavailable error.
+func (b *Broker) Actuate(_ context.Context, d hub.Device, c hub.Command) error {
+	messages, err := b.fleet.tell(d, c)
+	if err != nil {
+		return err
+	}
+	heard := false
+	for _, m := range messages {
+		heard = heard || len(b.server.Topics.Subscribers(m.topic).Subscriptions) > 0
+		if err := b.Publish(m.topic, m.payload, false); err != nil {
+			return err
+		}
+	}
+	if !heard {
+		return hub.Errorf(hub.Unavailable, "%s is not connected", d.Name)
+	}
+	return nil
+}
+
+// Revoke ends everything of a client whose credential left the vault: its
+// connection, its session and what it retained.
+func (b *Broker) Revoke(id string) {
+	for _, p := range b.door.everybody() {
+		if p.known.Load() && p.cred.ID == id {
+			p.revoked.Store(true)
+			_ = p.Close()
+		}
+	}
+	b.gate.wills.cancel(id)
+	revoker := &peer{}
+	b.turns.enter(id, revoker)
+	if cl, ok := b.server.Clients.Get(id); ok && !cl.Net.Inline {
+		cl.Stop(packets.ErrNotAuthorized)
+		b.forget(cl)
+	}
+	b.turns.leave(revoker)
+	for _, topic := range b.shelf.owned(id) {
+		if err := b.server.Publish(topic, nil, true, 0); err != nil {
+			b.cfg.Logger.Warn("clearing what a revoked client retained", "topic", topic, "err", err)
+		}
+	}
+}
+
+// forget drops the session of a client.
+func (b *Broker) forget(cl *mochi.Client) {
+	cl.ClearInflights()
+	b.server.UnsubscribeClient(cl)
+	if current, ok := b.server.Clients.Get(cl.ID); ok && current == cl {
+		b.server.Clients.Delete(cl.ID)
+	}
+}
+
+// panicked cleans up after a connection that a panic ended: the library did
+// not get to it.
+func (b *Broker) panicked(p *peer, _ any) {
+	b.troubles.set(time.Now(), "panic "+p.addr.String(),
+		fmt.Sprintf("a malformed packet from %s broke the broker library; only that connection ended", p.addr), troubleTime)
+	cl := p.client
+	if cl == nil || !p.known.Load() {
+		return
+	}
+	b.turns.enter(cl.ID, p)
+	b.forget(cl)
+	b.fleet.disconnected(p)
+	if will := cl.Properties.Will; will.Flag == 1 {
+		b.gate.sendWill(p, will)
+	}
+}
+
+// within runs f and says whether it ended in time.
+func within(d time.Duration, f func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}

@@ -1,0 +1,9 @@
+// Package mqtt is the broker of the house: mochi-mqtt behind a guard of our
+// own, the rules of who may say what on it, and the codecs of the device
+// families that speak MQTT.
+//
+// The library is confined to this package. What it can not be trusted with
+// (who connects, how much is read, who is written to, when a session changes
+// hands, what is kept) is done around it; each counter names the defect it
+// counters. Only cmd/homehub and tests may import this package.
+package mqtt

@@ -1,0 +1,319 @@
+package mqtt
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"sync/atomic"
+	"time"
+
+	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"homehub/hub"
+)
+
+const (
+	// maxKeepalive is the longest keepalive whose half as much again fits the
+	// library's 16 bits; above it clients are cut at once (defect 13).
+	maxKeepalive = 43690
+	// maxAliases bounds the topic names kept for a client that announces 65,535.
+	maxAliases = 64
+	// refusalStep is how long each failed log-in of an address delays the answer.
+	refusalStep = 100 * time.Millisecond
+	maxRefusal  = 2 * time.Second
+	maxThrottle = time.Second
+)
+
+// gate is the hook through which the library asks what clients may do. It is
+// the only one: the library grants what any of several hooks grants.
+type gate struct {
+	mochi.HookBase
+	vault   Vault
+	door    *door
+	shelf   *shelf
+	fleet   *fleet
+	turns   *turns
+	wills   *wills
+	limits  *Limits
+	logger  *slog.Logger
+	speed   int
+	server  *mochi.Server
+	refused func(addr netip.Addr, user, why string)
+	closing atomic.Bool
+}
+
+// ID names the hook within the library.
+func (g *gate) ID() string { return "gate" }
+
+// Provides lists the methods below.
+func (g *gate) Provides(b byte) bool {
+	switch b {
+	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish,
+		mochi.OnSessionEstablished, mochi.OnDisconnect, mochi.OnPacketRead, mochi.OnSubscribe, mochi.OnSubscribed,
+		mochi.OnPublish, mochi.OnPublished, mochi.OnPublishDropped, mochi.OnRetainMessage, mochi.OnWill, mochi.OnWillSent,
+		mochi.OnClientExpired, mochi.OnRetainedExpired:
+		return true
+	}
+	return false
+}
+
+// OnConnect prepares the client before its log-in is checked.
+func (g *gate) OnConnect(cl *mochi.Client, pk packets.Packet) error {
+	p := peerOf(cl)
+	if p == nil {
+		return errors.New("a connection without a peer")
+	}
+	p.client = cl
+	if pk.Connect.ClientIdentifier == "" {
+		cl.ID = string(pk.Connect.Username) // the id is bound to the user, so that is the one to assign
+		cl.Properties.Props.AssignedClientID = cl.ID
+	}
+	if cl.State.Keepalive > maxKeepalive {
+		cl.State.Keepalive, cl.State.ServerKeepalive = maxKeepalive, true
+	}
+	// See flow: the library's own counting deadlocks.
+	if window := int(pk.Properties.ReceiveMaximum); window > 0 {
+		p.limitFlow(window)
+	}
+	cl.Properties.Props.ReceiveMaximum = 0
+	cl.State.Inflight.ResetSendQuota(0)
+	if cl.Properties.Props.TopicAliasMaximum > maxAliases {
+		cl.Properties.Props.TopicAliasMaximum = maxAliases
+		cl.State.TopicAliases.Outbound = mochi.NewOutboundTopicAliases(maxAliases)
+	}
+	return nil
+}
+
+// OnConnectAuthenticate lets a client in that knows the secret of its own id,
+// and whose Will stays within its grants (the library does not check it,
+// defect 7).
+func (g *gate) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
+	p, user := peerOf(cl), string(pk.Connect.Username)
+	cred, ok := g.vault.Credential(user)
+	secret := cred.Check(string(pk.Connect.Password)) // checked for unknown users too: same time for both
+	why := ""
+	switch {
+	case !ok:
+		why = "nobody of that name is paired"
+	case !secret:
+		why = "wrong secret"
+	case cl.ID != cred.ID || user != cred.ID:
+		why = "the client id is not the user name"
+	case pk.Connect.WillFlag && !mayWrite(cred.Grants, pk.Connect.WillTopic):
+		why = "its Will is on a foreign topic"
+	}
+	if why != "" || g.closing.Load() {
+		n := g.door.refused(p.addr, time.Now())
+		g.refused(p.addr, user, why)
+		time.Sleep(min(maxRefusal, time.Duration(n)*refusalStep))
+		return false
+	}
+	p.cred = cred
+	p.budget = g.budget(cred)
+	p.known.Store(true)
+	return true
+}
+
+// budget is how much a client may send. A scaled house says as much per house
+// second as a real one.
+func (g *gate) budget(cred hub.Credential) bucket {
+	rate := g.limits.MessageRate * min(g.speed, 20)
+	if cred.Device == "" {
+		rate *= localFactor // the owner's programs: a bridge speaks for many devices
+	}
+	return newBucket(rate, 4*rate, time.Now())
+}
+
+// OnSessionEstablish begins the hand-over of a session; see turns.
+func (g *gate) OnSessionEstablish(cl *mochi.Client, _ packets.Packet) {
+	g.turns.enter(cl.ID, peerOf(cl))
+}
+
+// OnSessionEstablished ends it.
+func (g *gate) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
+	p := peerOf(cl)
+	g.wills.cancel(cl.ID)
+	g.turns.leave(p)
+	if current, ok := g.vault.Credential(p.cred.ID); !ok || g.closing.Load() || !bytes.Equal(current.Hash, p.cred.Hash) {
+		// Revoked while it logged in, too early for Revoke to see it.
+		p.revoked.Store(true)
+		_ = p.Close()
+		return
+	}
+	g.fleet.connected(p)
+}
+
+// OnDisconnect takes the turn until guard.host lets it go.
+func (g *gate) OnDisconnect(cl *mochi.Client, _ error, _ bool) {
+	p := peerOf(cl)
+	if p == nil {
+		return
+	}
+	g.turns.enter(cl.ID, p)
+	g.fleet.disconnected(p)
+}
+
+// OnClientExpired takes the subscriptions of a forgotten session along, which
+// the library leaves behind for the next client of that id (defect 9).
+func (g *gate) OnClientExpired(cl *mochi.Client) { g.server.UnsubscribeClient(cl) }
+
+// OnPacketRead slows a client down that sends too much, by not reading on.
+// Acknowledgements are free: they answer what we sent.
+func (g *gate) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	switch pk.FixedHeader.Type {
+	case packets.Publish, packets.Subscribe, packets.Unsubscribe, packets.Pingreq, packets.Auth:
+		if p := peerOf(cl); p != nil {
+			if wait := p.budget.take(time.Now()); wait > 0 {
+				time.Sleep(min(wait, maxThrottle))
+			}
+		}
+	}
+	return pk, nil
+}
+
+// OnACLCheck is asked for a filter at SUBSCRIBE, for the topic at each
+// delivery, and for the topic of a message that comes in. The last is decided
+// in OnPublish, for two reasons: a topic alias is not resolved yet here, and a
+// v3.1.1 client that is refused here is cut and comes back at once (defect
+// 17). Only v5 clients can be told here.
+func (g *gate) OnACLCheck(cl *mochi.Client, topic string, write bool) bool {
+	p := peerOf(cl)
+	if p == nil {
+		return cl.Net.Inline
+	}
+	if p.revoked.Load() {
+		return false
+	}
+	if !write {
+		return mayRead(p.cred.Grants, topic)
+	}
+	if cl.Properties.ProtocolVersion < 5 || topic == "" {
+		return true
+	}
+	return g.mayPublish(p, topic)
+}
+
+func (g *gate) mayPublish(p *peer, topic string) bool {
+	if !p.revoked.Load() && mayWrite(p.cred.Grants, topic) {
+		return true
+	}
+	if p.denied.Add(1) == 1 {
+		g.logger.Warn("a client may not publish there", "client", p.cred.ID, "topic", clip(topic))
+	}
+	return false
+}
+
+// OnSubscribe makes filters that are too many or too long invalid, so that the
+// library refuses them.
+func (g *gate) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
+	room := g.limits.Subscriptions - cl.State.Subscriptions.Len()
+	for i := range pk.Filters {
+		f := &pk.Filters[i]
+		if _, known := cl.State.Subscriptions.Get(f.Filter); !known {
+			room--
+		}
+		if room < 0 || len(f.Filter) > 2*maxTopicBytes {
+			f.Filter = ""
+		}
+	}
+	return pk
+}
+
+// OnSubscribed tells the fleet that the device hears us now.
+func (g *gate) OnSubscribed(cl *mochi.Client, _ packets.Packet, _ []byte) {
+	if p := peerOf(cl); p != nil {
+		g.fleet.subscribed(p)
+	}
+}
+
+// OnPublish refuses messages on foreign topics and takes the retain flag off
+// those that would exceed the shelf. A refused QoS 1 or 2 message is still
+// acknowledged, as the client would else repeat it for ever.
+func (g *gate) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
+	p := peerOf(cl)
+	if p == nil {
+		return pk, nil
+	}
+	if !g.mayPublish(p, pk.TopicName) {
+		if pk.FixedHeader.Qos == 0 {
+			return pk, packets.ErrRejectPacket
+		}
+		return pk, packets.CodeSuccessIgnore
+	}
+	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && !g.shelf.room(p.cred, pk.TopicName, len(pk.Payload)) {
+		pk.FixedHeader.Retain = false
+		if p.denied.Add(1) == 1 {
+			g.logger.Warn("a client has too many retained topics", "client", p.cred.ID, "topic", clip(pk.TopicName))
+		}
+	}
+	return pk, nil
+}
+
+// OnPublished hands what a client said to the fleet.
+func (g *gate) OnPublished(cl *mochi.Client, pk packets.Packet) {
+	if p := peerOf(cl); p != nil && !pk.Ignore {
+		g.fleet.heard(p, pk.TopicName, pk.Payload)
+	}
+}
+
+// OnWill mutes the Will of a client that was revoked or that the hub itself
+// leaves: it did not vanish. One with a delay is taken out of the library's
+// hands; if the client is back already it is not sent at all (MQTT 5.0
+// §3.1.3.2.2).
+func (g *gate) OnWill(cl *mochi.Client, will mochi.Will) (mochi.Will, error) {
+	p := peerOf(cl)
+	if p == nil || p.revoked.Load() || g.closing.Load() {
+		cl.Properties.Will.WillDelayInterval = 0 // the empty one that is sent instead is not delayed
+		return mochi.Will{}, nil
+	}
+	if will.WillDelayInterval == 0 {
+		return will, nil
+	}
+	cl.Properties.Will.WillDelayInterval = 0
+	g.turns.enter(cl.ID, p)
+	if current, ok := g.server.Clients.Get(cl.ID); ok && current == cl {
+		g.wills.later(cl.ID, time.Duration(will.WillDelayInterval)*time.Second, func() { g.sendWill(p, will) })
+	}
+	return mochi.Will{}, nil
+}
+
+// OnWillSent hands a Will to the fleet.
+func (g *gate) OnWillSent(cl *mochi.Client, pk packets.Packet) {
+	if p := peerOf(cl); p != nil && pk.TopicName != "" {
+		g.fleet.heard(p, pk.TopicName, pk.Payload)
+	}
+}
+
+// OnPublishDropped cuts a client whose queue is full: it would miss messages
+// without knowing, and with topic aliases take later ones for others.
+func (g *gate) OnPublishDropped(cl *mochi.Client, _ packets.Packet) {
+	if p := peerOf(cl); p != nil {
+		_ = p.Close()
+	}
+}
+
+// OnRetainMessage keeps the shelf's books.
+func (g *gate) OnRetainMessage(cl *mochi.Client, pk packets.Packet, _ int64) {
+	g.shelf.put(pk.TopicName, ownerOf(cl), len(pk.Payload))
+}
+
+// OnRetainedExpired does so for a message whose own expiry passed.
+func (g *gate) OnRetainedExpired(topic string) { g.shelf.put(topic, "", 0) }
+
+func ownerOf(cl *mochi.Client) string {
+	if cl.Net.Inline {
+		return ""
+	}
+	return cl.ID
+}
+
+// clip shortens what a client chose, for a log line.
+func clip(s string) string {
+	const most = 48
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

@@ -1,0 +1,152 @@
+package mqtt
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/listeners"
+)
+
+// acceptPause is how long Accept rests after an error such as a lack of file
+// descriptors. The library's own listeners end for good there (defect 1).
+const acceptPause = 50 * time.Millisecond
+
+// guard is the listener that the library serves on. It outlives errors of
+// Accept, turns a panic in the library into the end of one connection, and
+// bounds connections before they cost anything.
+type guard struct {
+	listener net.Listener
+	limits   *Limits
+	door     *door
+	logger   *slog.Logger
+	gone     func(p *peer)             // the library let go of p
+	panicked func(p *peer, reason any) // and did so by a panic
+
+	wg      sync.WaitGroup
+	serving chan struct{} // closed when Serve returned
+	done    chan struct{}
+	once    sync.Once
+}
+
+var _ listeners.Listener = (*guard)(nil)
+
+// ID names the listener within the library.
+func (g *guard) ID() string { return "guard" }
+
+// Address is where it listens.
+func (g *guard) Address() string { return g.listener.Addr().String() }
+
+// Protocol is tcp.
+func (g *guard) Protocol() string { return g.listener.Addr().Network() }
+
+// Init does nothing: the address was opened in New.
+func (g *guard) Init(*slog.Logger) error { return nil }
+
+// Serve accepts connections until Close.
+func (g *guard) Serve(establish listeners.EstablishFn) {
+	defer close(g.serving)
+	for {
+		c, err := g.listener.Accept()
+		if err != nil {
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+			g.logger.Debug("accepting a connection", "err", err)
+			select {
+			case <-g.done:
+				return
+			case <-time.After(acceptPause):
+			}
+			continue
+		}
+		if p := g.admit(c, time.Now()); p != nil {
+			g.wg.Go(func() { g.host(p, establish) })
+		}
+	}
+}
+
+// admit makes a peer of a connection, or closes it.
+func (g *guard) admit(c net.Conn, now time.Time) *peer {
+	addr := addrOf(c)
+	if !g.door.welcome(addr, now) {
+		discard(c)
+		return nil
+	}
+	p := newPeer(c, addr, g.limits)
+	leave, ok := g.door.enter(p, now)
+	if leave != nil {
+		_ = leave.Close()
+	}
+	if !ok {
+		discard(c)
+		return nil
+	}
+	return p
+}
+
+// host runs one connection from CONNECT to its end.
+func (g *guard) host(p *peer, establish listeners.EstablishFn) {
+	defer g.door.leave(p)
+	defer func() {
+		// One malformed SUBSCRIBE panics the library's decoder (its issue
+		// 501), and it recovers nowhere.
+		if reason := recover(); reason != nil {
+			g.logger.Error("a packet broke the broker library", "addr", p.addr, "reason", fmt.Sprint(reason), "stack", string(debug.Stack()))
+			_ = p.Close()
+			g.panicked(p, reason)
+		}
+		g.gone(p)
+	}()
+	if err := establish(g.ID(), p); err != nil {
+		g.logger.Debug("connection ended", "addr", p.addr, "err", err)
+	}
+	_ = p.Close()
+}
+
+// Close stops accepting. It leaves the connections to stop, as the library's
+// closer takes a read lock twice and can deadlock (its issue 488).
+func (g *guard) Close(listeners.CloseFn) {
+	g.once.Do(func() {
+		close(g.done)
+		_ = g.listener.Close()
+	})
+}
+
+// wait waits until every connection's goroutine ended, or d passed.
+func (g *guard) wait(d time.Duration) bool {
+	ended := make(chan struct{})
+	go func() {
+		<-g.serving
+		g.wg.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(d):
+		return false
+	}
+}
+
+// discard drops a connection without leaving it in TIME_WAIT, so that a flood
+// does not fill the kernel's tables either.
+func discard(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		_ = t.SetLinger(0)
+	}
+	_ = c.Close()
+}
+
+func addrOf(c net.Conn) netip.Addr {
+	ap, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap()
+}

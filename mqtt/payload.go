@@ -1,0 +1,40 @@
+package mqtt
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"homehub/hub"
+)
+
+// number reads a payload that is a plain decimal number. Devices also send
+// "nan" and "inf" when a sensor is missing; those are no numbers here.
+func number(payload []byte) (float64, bool) {
+	if len(payload) > 32 {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(strings.TrimSpace(string(payload)), 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0, false
+	}
+	return v, true
+}
+
+// watts reads power in W. More than a house connection can carry is no power.
+func watts(payload []byte) (hub.Watt, bool) {
+	v, ok := number(payload)
+	if !ok || math.Abs(v) > 1e6 {
+		return 0, false
+	}
+	return hub.Watt(math.Round(v)), true
+}
+
+// wattHours reads a counter in units of perUnit Wh.
+func wattHours(payload []byte, perUnit float64) (hub.WattHour, bool) {
+	v, ok := number(payload)
+	if v *= perUnit; !ok || v < 0 || v > 1e12 {
+		return 0, false
+	}
+	return hub.WattHour(math.Round(v)), true
+}
