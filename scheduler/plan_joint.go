@@ -1,0 +1,375 @@
+package scheduler
+
+import "math"
+
+// joint plans one switched device and the battery together. Each level-slot is rewarded with a price; then the state of the device is only its run
+// state, and for every run state the value of the battery's content is kept as a convex piecewise linear function (the lower hull where the choice
+// between on and off is not convex). Bisecting on the reward meets the need. This sees what a response to fixed prices cannot: a battery that has
+// to be filled between the slots in which it carries a car above a fuse or a peak.
+type joint struct {
+	f       *field // loads without the device
+	d       *device
+	states  int
+	store   storage
+	fn      []value // (n+1)·states
+	off     []curve
+	on      []curve
+	level   []float64 // W taken in each slot
+	pts     [2][]point
+	tmp     [2][]segment
+	hull    [1024]point
+	ahead   storage // cost to reach, with reach
+	reach   []value
+	try     storage // scratch of one candidate
+	way     []value
+	flexNow flex
+	last    []float64 // reward by device
+}
+
+// coarse is the difference of slopes in EUR per Wh below which two pieces become one: it keeps the lists short at no loss that matters to a search.
+const coarse = 2e-7
+
+type point struct{ s, v float64 }
+
+func newJoint(f *field) *joint {
+	return &joint{
+		f: f, off: make([]curve, f.h.n), on: make([]curve, f.h.n), level: make([]float64, f.h.n), last: make([]float64, len(f.h.devices)),
+		tmp: [2][]segment{make([]segment, 0, 1024), make([]segment, 0, 1024)},
+	}
+}
+
+// begin takes the device out of the account: the caller has removed its load from the field.
+func (j *joint) begin(d *device) {
+	j.d, j.states = d, d.minOn+1
+	j.fn = grow(j.fn, (j.f.h.n+1)*j.states)
+	for t := range j.off {
+		j.off[t] = j.f.curveAt(t)
+	}
+}
+
+func (j *joint) flex(reward float64) flex {
+	return flex{lo: float64(j.d.lo) * j.d.unit, hi: float64(j.d.hi) * j.d.unit, value: reward / j.d.unit}
+}
+
+// solve computes the value functions for a reward per level-slot; pattern, if not nil, says where the device may and must be on.
+func (j *joint) solve(reward float64) float64 {
+	f, h, d, m, st := j.f, j.f.h, j.d, j.d.minOn, j.states
+	f.dps += 3
+	j.store.reset(h)
+	end := h.atEnd(&j.store)
+	for k := range st {
+		j.fn[h.n*st+k] = value{}
+	}
+	j.fn[h.n*st], j.fn[h.n*st+m] = end, end
+	fl := j.flex(reward)
+	j.flexNow = fl
+	for t := h.n - 1; t >= 0; t-- {
+		now, next := j.fn[t*st:(t+1)*st], j.fn[(t+1)*st:(t+2)*st]
+		j.store.back1(&next[0], &j.off[t], &now[0])
+		if t < d.from || t >= d.to {
+			for k := 1; k <= m; k++ {
+				now[k] = value{}
+			}
+			now[m] = now[0]
+			continue
+		}
+		j.on[t] = j.onCurve(t, fl)
+		off := now[0]
+		for k := 1; k < m; k++ {
+			j.store.back1(&next[k+1], &j.on[t], &now[k])
+		}
+		onOn := j.store.back(&next[m], &j.on[t], j.tmp[0][:0])
+		start := onOn
+		extra := d.startEUR + tieStart
+		to := 1
+		if t == 0 && d.firstRun > 0 {
+			to, extra = min(m-d.firstRun+1, m), 0
+		}
+		if to != m {
+			start = j.store.back(&next[to], &j.on[t], j.tmp[1][:0])
+		}
+		start.cost += extra
+		now[0] = j.lower(&off, &start)
+		now[m] = j.lower(&off, &onOn)
+	}
+	w := h.atStart()
+	cost, _ := meet(&w, &j.fn[0])
+	return cost
+}
+
+// onCurve is the slot's cost with the device on at its best level. Where fuses are per phase the battery keeps to what the lowest level leaves.
+func (j *joint) onCurve(t int, fl flex) curve {
+	phase := j.f.phase[t]
+	if j.f.h.phased {
+		for k := range 3 {
+			room := j.f.h.phaseTop[k][t] - j.f.h.phaseFree[k][t] - phase[k]
+			if j.d.share[k] > 0 {
+				most := room
+				if j.f.h.bat != nil {
+					most += j.f.h.bat.MaxDischargeW * j.f.h.batOn[k]
+				}
+				fl.hi = min(fl.hi, math.Floor(most/j.d.share[k]/j.d.unit)*j.d.unit)
+			}
+			phase[k] += fl.lo * j.d.share[k]
+		}
+		if fl.hi < fl.lo {
+			return curve{}
+		}
+	}
+	return j.f.h.curveOf(t, j.f.load[t], &phase, j.f.capW[j.f.h.month[t]], fl)
+}
+
+// lower is the convex lower hull of two convex functions.
+func (j *joint) lower(a, b *value) value { return j.lowerIn(&j.store, a, b) }
+
+func (j *joint) lowerIn(s *storage, a, b *value) value {
+	switch {
+	case !a.ok && !b.ok:
+		return value{}
+	case !b.ok:
+		return s.copied(a)
+	case !a.ok:
+		return s.copied(b)
+	}
+	pa, pb := a.points(j.pts[0][:0]), b.points(j.pts[1][:0])
+	j.pts[0], j.pts[1] = pa, pb
+	n := len(pa) + len(pb)
+	seg := s.room(n)
+	s.keep(n)
+	hull := j.hull[:]
+	k := 0
+	add := func(p point) {
+		if k > 0 && p.s-hull[k-1].s < 1e-9 {
+			if p.v >= hull[k-1].v {
+				return
+			}
+			k--
+		}
+		for k >= 2 && (hull[k-1].v-hull[k-2].v)*(p.s-hull[k-2].s) >= (p.v-hull[k-2].v)*(hull[k-1].s-hull[k-2].s) {
+			k--
+		}
+		if k < len(hull) {
+			hull[k] = p
+			k++
+		}
+	}
+	ia, ib := 0, 0
+	for ia < len(pa) || ib < len(pb) {
+		if ib == len(pb) || ia < len(pa) && pa[ia].s <= pb[ib].s {
+			add(pa[ia])
+			ia++
+		} else {
+			add(pb[ib])
+			ib++
+		}
+	}
+	for i := 1; i < k; i++ {
+		w := hull[i].s - hull[i-1].s
+		slope := (hull[i].v - hull[i-1].v) / w
+		if n := len(seg); n > 0 && slope-seg[n-1].slope < coarse {
+			last := &seg[n-1]
+			last.slope = (last.slope*last.len + slope*w) / (last.len + w)
+			last.len += w
+			continue
+		}
+		seg = append(seg, segment{slope, w})
+	}
+	return value{lo: hull[0].s, cost: hull[0].v, seg: seg, ok: true}
+}
+
+func (s *storage) copied(a *value) value {
+	seg := s.room(len(a.seg))
+	s.keep(len(a.seg))
+	out := *a
+	out.seg = append(seg, a.seg...)
+	return out
+}
+
+func (v *value) points(dst []point) []point {
+	p := point{v.lo, v.cost}
+	dst = append(dst, p)
+	for _, g := range v.seg {
+		p.s += g.len
+		p.v += g.slope * g.len
+		dst = append(dst, p)
+	}
+	return dst
+}
+
+// at is the function's value at content s; +Inf outside.
+func (v *value) at(s float64) float64 {
+	if !v.ok {
+		return math.Inf(1)
+	}
+	i, _, cost := v.seek(s)
+	if i < 0 {
+		return math.Inf(1)
+	}
+	return cost
+}
+
+// read follows the optimal path with the true choice between on and off and leaves the power taken in level. It returns the level-slots.
+func (j *joint) read(reward float64) float64 {
+	h, d, m, st := j.f.h, j.d, j.d.minOn, j.states
+	s := 0.
+	if h.bat != nil {
+		s = h.bat.StartWh
+	}
+	fl := j.flex(reward)
+	run, got := 0, 0.
+	try := func(c *curve, next *value) (float64, float64) {
+		if !c.ok || !next.ok {
+			return math.Inf(1), 0
+		}
+		u, cost, _ := step(s, next, c)
+		return cost + next.at(s+u), u
+	}
+	for t := range h.n {
+		j.level[t] = 0
+		next := j.fn[(t+1)*st : (t+2)*st]
+		stay, u := math.Inf(1), 0.
+		if run == 0 || run == m {
+			stay, u = try(&j.off[t], &next[0])
+		}
+		to := 0
+		if t >= d.from && t < d.to {
+			to = min(run+1, m)
+			extra := 0.
+			if run == 0 {
+				to, extra = 1, d.startEUR+tieStart
+				if t == 0 && d.firstRun > 0 {
+					to, extra = min(m-d.firstRun+1, m), 0
+				}
+			}
+			if on, v := try(&j.on[t], &next[to]); on+extra < stay {
+				u = v
+				b := 0.
+				if h.bat != nil {
+					b = h.power(u)
+				}
+				j.level[t] = j.taken(t, b, fl)
+				got += j.level[t] / d.unit
+			} else {
+				to = 0
+			}
+		}
+		run = to
+		s += u
+	}
+	return got
+}
+
+// taken is the flexible power that goes with battery power b in slot t.
+func (j *joint) taken(t int, b float64, fl flex) float64 {
+	var p pieces
+	h := j.f.h
+	h.gridPieces(&p, side{}, t, j.f.capW[h.month[t]], fl)
+	left, y := h.free[t]+j.f.load[t]+b-p.lo, fl.hi
+	for i := range p.n {
+		step := min(left, p.seg[i].len)
+		if step <= 0 {
+			break
+		}
+		if p.seg[i].slope == fl.value && p.seg[i].len == fl.hi-fl.lo {
+			y -= step
+		}
+		left -= step
+	}
+	return y
+}
+
+// respond re-plans device i, whose load has been taken out of the field, together with the battery and writes whole levels.
+func (j *joint) respond(i int, level []int, rounds int) bool {
+	d := &j.f.h.devices[i]
+	clear(level)
+	if d.need == 0 || d.to <= d.from {
+		return true
+	}
+	j.begin(d)
+	j.seekReward(i, rounds)
+	return j.f.fit(i, j.level, level)
+}
+
+// seekReward looks for the reward at which the device takes about what it needs and leaves that path in level. It starts at the last one that was
+// right for the device.
+func (j *joint) seekReward(i, rounds int) {
+	d := j.d
+	need := float64(d.need)
+	miss := func(reward float64) float64 {
+		j.solve(reward)
+		return j.read(reward) - need
+	}
+	close := max(0.5, 0.02*need)
+	at := j.last[i]
+	if at == 0 {
+		at = min(d.unit*middle(j.f.h.pi), d.shortEUR)
+		rounds *= 2
+	}
+	lo, hi := math.Inf(-1), math.Inf(1)
+	var missLo, missHi float64
+	step := 0.04 * d.unit * middle(j.f.h.pi)
+	for range rounds {
+		m := miss(at)
+		if math.Abs(m) <= close || at >= d.shortEUR && m <= 0 {
+			break
+		}
+		if m < 0 {
+			lo, missLo = at, m
+		} else {
+			hi, missHi = at, m
+		}
+		switch {
+		case math.IsInf(hi, 1):
+			at, step = min(at+step, d.shortEUR), step*4
+		case math.IsInf(lo, -1):
+			at, step = at-step, step*4
+		default:
+			part := min(max(-missLo/(missHi-missLo), 0.2), 0.8)
+			at = lo + (hi-lo)*part
+		}
+	}
+	j.last[i] = at
+}
+
+// middle is the mean of the prices.
+func middle(v []float64) float64 {
+	sum := 0.
+	for _, x := range v {
+		sum += x
+	}
+	return math.Abs(sum)/float64(max(1, len(v))) + 1e-9
+}
+
+// fit turns wished powers into whole levels that sum to the need, on the same slots: the lowest level everywhere, then one level at a time where the
+// wish is missed most.
+func (f *field) fit(i int, wish []float64, level []int) bool {
+	d := &f.h.devices[i]
+	got := 0
+	for t := d.from; t < d.to; t++ {
+		level[t] = 0
+		if wish[t] > 0 {
+			level[t] = min(max(int(math.Round(wish[t]/d.unit)), d.lo), d.hi)
+			got += level[t]
+		}
+	}
+	for got != d.need {
+		best, at, dir := math.Inf(1), -1, 1
+		if got > d.need {
+			dir = -1
+		}
+		for t := d.from; t < d.to; t++ {
+			if level[t] == 0 || level[t]+dir < d.lo || level[t]+dir > d.hi {
+				continue
+			}
+			if c := float64(dir)*(float64(level[t])-wish[t]/d.unit) + 1e-9*float64(t); c < best {
+				best, at = c, t
+			}
+		}
+		if at < 0 {
+			return false
+		}
+		level[at] += dir
+		got += dir
+	}
+	return true
+}

@@ -1,0 +1,52 @@
+package scheduler
+
+// fromWarm takes a former plan as the first draft, as far as it still fits the problem, and tells whether it gave a plan that can be carried out.
+func (s *search) fromWarm(p *Problem, warm *Plan) bool {
+	s.openCaps()
+	for i := range s.h.devices {
+		d := &s.h.devices[i]
+		s.take(i)
+		entry, ok := warm.Loads[p.Loads[i].ID]
+		if !ok {
+			continue
+		}
+		if d.isProfile() {
+			if entry.Start >= d.from && entry.Start+len(d.profile) <= s.h.n {
+				s.f.draft.start[i] = entry.Start
+			}
+		} else if level := entry.levels(); len(level) == s.h.n {
+			copy(s.f.draft.level[i], level)
+			if !d.allows(s.f.draft.level[i]) {
+				clear(s.f.draft.level[i])
+			}
+		}
+		s.f.put(i, 1)
+	}
+	return s.keep()
+}
+
+func (l *LoadPlan) levels() []int {
+	if l.Amps != nil {
+		return l.Amps
+	}
+	return l.On
+}
+
+// allows tells whether a device may run at these levels.
+func (d *device) allows(level []int) bool {
+	got := 0
+	for t, a := range level {
+		if a != 0 && (a < d.lo || a > d.hi || t < d.from || t >= d.to) {
+			return false
+		}
+		got += a
+	}
+	return validRuns(d, level) && (d.kind == KindThermal || got <= d.need)
+}
+
+// improve goes on from a warm start: every load answers the others, and what the former plan did not know about is put in.
+func (s *search) improve() {
+	s.descend()
+	s.polish()
+	s.pairs()
+}
