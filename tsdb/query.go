@@ -1,0 +1,436 @@
+package tsdb
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"time"
+)
+
+// Query returns the points of a feed in [q.Start, q.End), oldest first, from
+// RAM, ring and segments as one. It never waits for the writer's I/O, nor the
+// writer for it. With a step or a calendar there is one Point per step;
+// without, Raw returns every point, each run of missing slots between points
+// as one Point with OK false, and the other aggregates one Point for it all.
+func (db *DB) Query(name string, q Query) ([]Point, error) {
+	if db.closed.Load() {
+		return nil, ErrClosed
+	}
+	f := (*db.feeds.Load())[name]
+	if f == nil {
+		return nil, fmt.Errorf("querying %s: %w", name, ErrNoFeed)
+	}
+	if err := q.check(); err != nil {
+		return nil, fmt.Errorf("querying %s: %w", name, err)
+	}
+	if !q.End.After(q.Start) {
+		return nil, nil
+	}
+	if q.Of == Raw && q.Step == 0 && q.Calendar == None {
+		return db.reader(f, q.Start.Unix(), q.End.Unix(), false).raw(q)
+	}
+	edges, err := q.edges()
+	if err != nil {
+		return nil, fmt.Errorf("querying %s: %w", name, err)
+	}
+	r := db.reader(f, edges[0].Unix(), edges[len(edges)-1].Unix(), q.Of == Delta)
+	out := make([]Point, len(edges)-1)
+	for i := range out {
+		out[i] = r.step(q, edges[i], edges[i+1])
+	}
+	return out, nil
+}
+
+func (q Query) check() error {
+	switch {
+	case q.Of > Delta || q.Calendar > Year || q.Step < 0:
+		return ErrConfig
+	case q.Start.Unix() < -1<<40 || q.End.Unix() > 1<<40:
+		return ErrConfig
+	}
+	return nil
+}
+
+// reader answers the steps of one query. It goes forward in time and keeps
+// what the next step needs again.
+type reader struct {
+	db    *DB
+	f     *feed
+	name  string
+	parts []*part // one per generation that can matter, oldest first
+	gap   int64   // seconds, set by Delta
+}
+
+// part reads one generation.
+type part struct {
+	r        *reader
+	v        *view
+	g        *generation
+	from, to int64 // seconds the generation owns
+	decimals int
+	list     []source // blocks lo to hi
+	lo, hi   int64
+	ahead    int64
+	at       int // position in list
+	loaded   bool
+	d        decoded
+	dBlock   int64
+	dOK      bool
+	buf      []byte
+}
+
+// around is how far beyond the query Delta looks for neighbours, in blocks.
+const around = 64
+
+func (db *DB) reader(f *feed, start, end int64, neighbours bool) *reader {
+	r := &reader{db: db, f: f, name: f.name}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for i, g := range f.gens {
+		p := &part{r: r, g: g, from: g.from, to: math.MaxInt64, decimals: f.cfg.Decimals}
+		if i+1 < len(f.gens) {
+			p.to = f.gens[i+1].from
+		}
+		if p.to <= p.from || (!neighbours && (p.to <= start || p.from > end)) {
+			continue
+		}
+		first, last := blockOf(g.slot(start))-1, blockOf(g.slot(end))+1
+		if neighbours {
+			first, last = -1<<53, 1<<53
+		}
+		p.v = g.view(first, last)
+		r.parts = append(r.parts, p)
+	}
+	return r
+}
+
+// step answers one step, [from, to).
+func (r *reader) step(q Query, from, to time.Time) Point {
+	out := Point{At: from}
+	switch {
+	case q.Of == Raw:
+		out.Value, out.OK = r.sample(from.Unix())
+	case q.Of == Delta:
+		out.Value, out.OK = r.delta(q.MaxGap, from, to)
+	default:
+		out.Value, out.OK = r.aggregate(q.Of, from, to)
+	}
+	return out
+}
+
+// span is the slots of p that begin in [from, to).
+func (p *part) span(from, to time.Time) (a, b int64) {
+	lo, hi := ceilSecond(from), ceilSecond(to)
+	lo, hi = max(lo, p.from), min(hi, p.to)
+	if lo >= hi {
+		return 0, 0
+	}
+	a, b = p.g.slot(lo+p.g.interval-1), p.g.slot(hi+p.g.interval-1)
+	return max(a, p.v.trim), b
+}
+
+func ceilSecond(t time.Time) int64 {
+	if t.Nanosecond() > 0 {
+		return t.Unix() + 1
+	}
+	return t.Unix()
+}
+
+// aggregate weighs every point with its interval, so that a mean over a
+// change of interval is right.
+func (r *reader) aggregate(of Aggregate, from, to time.Time) (float64, bool) {
+	var sum, weight float64
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, p := range r.parts {
+		a, b := p.span(from, to)
+		if a >= b {
+			continue
+		}
+		t := p.window(a, b, of != Mean)
+		if t.n == 0 {
+			continue
+		}
+		w := float64(p.g.interval)
+		sum += t.total() * w
+		weight += float64(t.n) * w
+		low, high = min(low, t.min), max(high, t.max)
+	}
+	switch {
+	case weight == 0:
+		// a step shorter than the interval: the value that holds
+		return r.holding(from, to)
+	case of == Min:
+		return low, true
+	case of == Max:
+		return high, true
+	}
+	return sum / weight, true
+}
+
+// holding is the value at from, if the step lies within one interval.
+func (r *reader) holding(from, to time.Time) (float64, bool) {
+	p := r.partAt(from.Unix())
+	if p == nil || to.Sub(from) >= time.Duration(p.g.interval)*time.Second {
+		return 0, false
+	}
+	return r.sample(from.Unix())
+}
+
+func (r *reader) partAt(unix int64) *part {
+	for _, p := range r.parts {
+		if unix >= p.from && unix < p.to {
+			return p
+		}
+	}
+	return nil
+}
+
+// sample is the value of the slot that holds a second.
+func (r *reader) sample(unix int64) (float64, bool) {
+	p := r.partAt(unix)
+	if p == nil {
+		return 0, false
+	}
+	t := p.window(p.g.slot(unix), p.g.slot(unix)+1, false)
+	return t.total(), t.n > 0
+}
+
+// tally sums stats up: integers as long as they fit, which keeps sums exact.
+type tally struct {
+	n        int64
+	sum      int64
+	scale    int
+	float    float64
+	min, max float64
+}
+
+func (t *tally) total() float64 { return float64(t.sum)/pow10(t.scale) + t.float }
+
+func (t *tally) add(s stats, sign int64) {
+	if s.count == 0 {
+		return
+	}
+	t.n += sign * int64(s.count)
+	if s.isFloat {
+		t.float += float64(sign) * math.Float64frombits(uint64(s.sum))
+		return
+	}
+	if t.scale != s.scale {
+		if t.sum != 0 {
+			t.float += float64(t.sum) / pow10(t.scale)
+		}
+		t.sum, t.scale = 0, s.scale
+	}
+	sum := t.sum + sign*s.sum
+	if over := (t.sum ^ sum) & (sign*s.sum ^ sum); over < 0 {
+		t.float += float64(t.sum) / pow10(t.scale)
+		sum = sign * s.sum
+	}
+	t.sum = sum
+}
+
+func (t *tally) widen(s stats) {
+	if s.count == 0 {
+		return
+	}
+	low, high := s.limits()
+	if t.n == int64(s.count) || low < t.min {
+		t.min = low
+	}
+	if t.n == int64(s.count) || high > t.max {
+		t.max = high
+	}
+}
+
+func (s stats) limits() (low, high float64) {
+	if s.isFloat {
+		return math.Float64frombits(uint64(s.min)), math.Float64frombits(uint64(s.max))
+	}
+	return unscale(s.min, s.scale, false), unscale(s.max, s.scale, false)
+}
+
+// window sums slots [a, b) up.
+func (p *part) window(a, b int64, limits bool) tally {
+	key := windowKey{gen: p.g.id, limits: limits, a: a, b: b, version: p.v.version}
+	cacheable := b <= p.v.open<<blockBits
+	if cacheable {
+		if t, ok := p.r.db.cache.get(key); ok {
+			return t
+		}
+	}
+	var t tally
+	p.seek(blockOf(a))
+	for block := blockOf(a); block <= blockOf(b-1); {
+		s, ok := p.next(blockOf(b - 1))
+		if !ok {
+			break
+		}
+		block = s.block
+		from, to := 0, blockLen
+		if block == blockOf(a) {
+			from = int(a & (blockLen - 1))
+		}
+		if block == blockOf(b-1) {
+			to = int((b-1)&(blockLen-1)) + 1
+		}
+		p.addBlock(&t, s, from, to, limits)
+		block++
+	}
+	if cacheable {
+		p.r.db.cache.put(key, t)
+	}
+	return t
+}
+
+// addBlock adds slots [from, to) of a block, decoding as little of it as
+// needed: none if all of it counts, the front if that says what the rest is.
+func (p *part) addBlock(t *tally, s *source, from, to int, limits bool) {
+	plain := s.hot == nil
+	switch {
+	case plain && from == 0 && to == blockLen:
+		t.add(s.stats, 1)
+		t.widen(s.stats)
+	case plain && !limits && !s.isFloat && to == blockLen:
+		d := p.decode(s, from)
+		if d.scale != s.scale || d.isFloat {
+			t.add(p.decode(s, blockLen).summary(from, to), 1)
+			return
+		}
+		t.add(s.stats, 1)
+		t.add(d.front(from), -1)
+	case plain && !limits && from == 0 && !s.isFloat:
+		if d := p.decode(s, to); !d.isFloat {
+			t.add(d.front(to), 1)
+		} else {
+			t.add(d.summary(0, to), 1)
+		}
+	default:
+		part := p.decode(s, to).summary(from, to)
+		t.add(part, 1)
+		t.widen(part)
+	}
+}
+
+// decode takes a block apart, hot points included, unless it is the one taken
+// apart last.
+func (p *part) decode(s *source, upTo int) *decoded {
+	if p.dOK && p.dBlock == s.block && p.d.upTo >= upTo {
+		return &p.d
+	}
+	p.dOK, p.dBlock = true, s.block
+	p.r.db.block(p.r.name, p.g, s, &p.d, &p.buf, upTo)
+	return &p.d
+}
+
+// lookAhead is how many blocks are looked up at once, at first and at most: a
+// query whose other steps are remembered needs few.
+const (
+	firstLookAhead = 16
+	lookAhead      = 4096
+)
+
+// seek goes to the first block from block on.
+func (p *part) seek(block int64) {
+	if !p.loaded || block < p.lo || block > p.hi {
+		p.load(block)
+	}
+	if p.at > 0 && p.at <= len(p.list) && p.list[p.at-1].block < block && (p.at == len(p.list) || p.list[p.at].block >= block) {
+		return
+	}
+	p.at, _ = slices.BinarySearchFunc(p.list, block, func(s source, b int64) int { return compare(s.block, b) })
+}
+
+func (p *part) load(block int64) {
+	p.ahead = min(max(firstLookAhead, p.ahead*8), lookAhead)
+	p.lo, p.hi = block, block+p.ahead
+	p.list = p.v.sources(p.r.db, p.r.name, p.lo, p.hi)
+	p.loaded, p.at = true, 0
+}
+
+// next is the next block, none beyond last.
+func (p *part) next(last int64) (*source, bool) {
+	for {
+		if p.at < len(p.list) {
+			s := &p.list[p.at]
+			if s.block > last {
+				return nil, false
+			}
+			p.at++
+			return s, true
+		}
+		if p.hi >= last {
+			return nil, false
+		}
+		p.load(p.jump(p.hi + 1))
+		if p.lo > last {
+			return nil, false
+		}
+	}
+}
+
+// jump is the first block from block on that may exist, so that years without
+// points are stepped over at once.
+func (p *part) jump(block int64) int64 {
+	to := int64(1 << 60)
+	note := func(first, last int64) {
+		if last >= block {
+			to = min(to, max(first, block))
+		}
+	}
+	for _, r := range p.v.runs {
+		note(r.first, r.last)
+	}
+	for i := range p.v.packed {
+		note(p.v.packed[i].block, p.v.packed[i].block)
+	}
+	for i := range p.v.hot {
+		note(p.v.hot[i].block, p.v.hot[i].block)
+	}
+	return to
+}
+
+// raw lists every point.
+func (r *reader) raw(q Query) ([]Point, error) {
+	var out []Point
+	for _, p := range r.parts {
+		a, b := p.span(q.Start, q.End)
+		if a >= b {
+			continue
+		}
+		expect := a
+		if len(out) == 0 {
+			out = make([]Point, 0, min(b-a+1, 16384))
+		}
+		p.seek(p.jump(blockOf(a)))
+		for {
+			s, ok := p.next(blockOf(b - 1))
+			if !ok {
+				break
+			}
+			d := p.decode(s, blockLen)
+			base := s.block << blockBits
+			for w, word := range d.has {
+				for ; word != 0; word &= word - 1 {
+					i := w<<6 | bits.TrailingZeros64(word)
+					slot := base + int64(i)
+					v := math.Float64frombits(d.bits(i))
+					if slot < a || slot >= b || v != v {
+						continue
+					}
+					if slot > expect && len(out) > 0 {
+						out = append(out, Point{At: p.timeOf(expect)})
+					}
+					out = append(out, Point{At: p.timeOf(slot), Value: v, OK: true})
+					expect = slot + 1
+				}
+			}
+			if len(out) > MaxPoints {
+				return nil, fmt.Errorf("querying %s: %w", r.name, ErrTooMany)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (p *part) timeOf(slot int64) time.Time { return time.Unix(p.g.time(slot), 0).UTC() }
