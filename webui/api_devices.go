@@ -1,0 +1,279 @@
+package webui
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"homehub/hub"
+)
+
+// testRun is how long a device stays switched by the test button.
+const testRun = time.Minute
+
+func (s *Server) devices(w http.ResponseWriter, r *http.Request, _ viewer) error {
+	snap := s.cfg.Live.Snapshot()
+	list := []deviceJSON{}
+	for _, d := range snap.Devices {
+		list = append(list, deviceOf(d, snap.At))
+	}
+	return writeJSON(w, r, http.StatusOK, struct {
+		Devices []deviceJSON `json:"devices"`
+	}{list})
+}
+
+func (s *Server) device(w http.ResponseWriter, r *http.Request, _ viewer) error {
+	d, err := s.find(r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, http.StatusOK, deviceOf(d, s.now()))
+}
+
+// find is the state of a device.
+func (s *Server) find(id string) (hub.DeviceState, error) {
+	for _, d := range s.cfg.Live.Snapshot().Devices {
+		if d.ID == id {
+			return d, nil
+		}
+	}
+	return hub.DeviceState{}, hub.Errorf(hub.NotFound, "there is no device %q", id)
+}
+
+// newDevice is what POST /api/devices takes.
+type newDevice struct {
+	ID      string     `json:"id"` // made from the name if left out
+	Name    string     `json:"name"`
+	Family  hub.Family `json:"family"`
+	Role    hub.Role   `json:"role"`
+	Topic   string     `json:"topic"`
+	Power   hub.Watt   `json:"power_w"`
+	MinAmps int        `json:"min_amps"`
+	MaxAmps int        `json:"max_amps"`
+	Phases  int        `json:"phases"`
+}
+
+func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, v viewer) error {
+	var body newDevice
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	d, err := s.addDevice(body, v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Location", "/api/devices/"+d.ID)
+	return writeJSON(w, r, http.StatusCreated, deviceOf(d, s.now()))
+}
+
+func (s *Server) addDevice(body newDevice, v viewer) (hub.DeviceState, error) {
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	if body.ID == "" {
+		body.ID = s.freeID(body.Name)
+	} else if _, err := s.find(body.ID); err == nil {
+		return hub.DeviceState{}, &hub.Error{Code: hub.Conflict, Field: "id", Message: "is used already"}
+	}
+	err := s.cfg.Devices.PutDevice(hub.Device{
+		ID: body.ID, Name: body.Name, Family: body.Family, Role: body.Role, Topic: body.Topic,
+		Power: body.Power, MinAmps: body.MinAmps, MaxAmps: body.MaxAmps, Phases: body.Phases, Mode: hub.ModeAuto,
+	})
+	if err != nil {
+		return hub.DeviceState{}, err
+	}
+	s.audit(v, "added device "+body.ID)
+	return s.find(body.ID)
+}
+
+// freeID makes an id of a name that no device has yet.
+func (s *Server) freeID(name string) string {
+	var b strings.Builder
+	for _, c := range strings.ToLower(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= '0' && c <= '9' && b.Len() > 0:
+			b.WriteRune(c)
+		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
+			b.WriteByte('-')
+		}
+	}
+	base := b.String()
+	base = strings.Trim(base[:min(len(base), 28)], "-")
+	if base == "" {
+		base = "device"
+	}
+	id := base
+	for n := '2'; ; n++ {
+		if _, err := s.find(id); err != nil || n > '9' {
+			return id
+		}
+		id = base + "-" + string(n)
+	}
+}
+
+// devicePatch is what PATCH /api/devices/{id} takes: what is left out stays.
+type devicePatch struct {
+	Name    *string     `json:"name"`
+	Family  *hub.Family `json:"family"`
+	Role    *hub.Role   `json:"role"`
+	Topic   *string     `json:"topic"`
+	Power   *hub.Watt   `json:"power_w"`
+	MinAmps *int        `json:"min_amps"`
+	MaxAmps *int        `json:"max_amps"`
+	Phases  *int        `json:"phases"`
+}
+
+func take[T any](to *T, from *T) {
+	if from != nil {
+		*to = *from
+	}
+}
+
+func (s *Server) patchDevice(w http.ResponseWriter, r *http.Request, v viewer) error {
+	var p devicePatch
+	if err := readJSON(r, &p); err != nil {
+		return err
+	}
+	return s.answerChanged(w, r, v, "changed device", func(d *hub.Device) error {
+		take(&d.Name, p.Name)
+		take(&d.Family, p.Family)
+		take(&d.Role, p.Role)
+		take(&d.Topic, p.Topic)
+		take(&d.Power, p.Power)
+		take(&d.MinAmps, p.MinAmps)
+		take(&d.MaxAmps, p.MaxAmps)
+		take(&d.Phases, p.Phases)
+		return nil
+	})
+}
+
+func (s *Server) deleteDevice(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := s.removeDevice(r.Context(), r.PathValue("id"), v); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) removeDevice(ctx context.Context, id string, v viewer) error {
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	if err := s.cfg.Devices.DeleteDevice(ctx, id); err != nil {
+		return err
+	}
+	s.audit(v, "removed device "+id)
+	return nil
+}
+
+// change lets f change what people decided about a device, and keeps it.
+// What snapshots share is never written to: f must replace d.Schedule.
+func (s *Server) change(id string, v viewer, what string, f func(d *hub.Device) error) (hub.DeviceState, error) {
+	s.edit.Lock()
+	defer s.edit.Unlock()
+	state, err := s.find(id)
+	if err != nil {
+		return state, err
+	}
+	d := state.Device
+	if err := f(&d); err != nil {
+		return state, err
+	}
+	if err := s.cfg.Devices.PutDevice(d); err != nil {
+		return state, err
+	}
+	s.audit(v, what+" "+id)
+	return s.find(id)
+}
+
+func (s *Server) answerChanged(w http.ResponseWriter, r *http.Request, v viewer, what string, f func(d *hub.Device) error) error {
+	d, err := s.change(r.PathValue("id"), v, what, f)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, http.StatusOK, deviceOf(d, s.now()))
+}
+
+// scheduleBody is hub.Schedule as people send it.
+type scheduleBody struct {
+	ReadyBy     *hub.LocalTime `json:"ready_by"`
+	Minutes     int            `json:"minutes"`
+	Energy      hub.WattHour   `json:"energy_wh"`
+	MayPause    bool           `json:"may_pause"`
+	Days        hub.Weekdays   `json:"days"`
+	Skip        time.Time      `json:"skip"`
+	PausedUntil time.Time      `json:"paused_until"`
+}
+
+func (b scheduleBody) schedule(now time.Time) (*hub.Schedule, error) {
+	if b.ReadyBy == nil {
+		return nil, hub.FieldErrorf("ready_by", "is missing: give a time of day like 07:00")
+	}
+	sched := &hub.Schedule{
+		ReadyBy: *b.ReadyBy, Minutes: b.Minutes, Energy: b.Energy, MayPause: b.MayPause, Days: b.Days,
+		SetAt: now.UTC(), Skip: b.Skip, PausedUntil: b.PausedUntil,
+	}
+	return sched, sched.Validate()
+}
+
+func (s *Server) putSchedule(w http.ResponseWriter, r *http.Request, v viewer) error {
+	var body scheduleBody
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	sched, err := body.schedule(s.now())
+	if err != nil {
+		return err
+	}
+	return s.answerChanged(w, r, v, "scheduled", func(d *hub.Device) error {
+		d.Schedule = sched
+		return nil
+	})
+}
+
+func (s *Server) deleteSchedule(w http.ResponseWriter, r *http.Request, v viewer) error {
+	return s.answerChanged(w, r, v, "unscheduled", func(d *hub.Device) error {
+		d.Schedule = nil
+		return nil
+	})
+}
+
+// modeBody is what POST /api/devices/{id}/mode takes.
+type modeBody struct {
+	Mode  *hub.Mode `json:"mode"`
+	Until time.Time `json:"until"` // zero: until changed
+}
+
+func (s *Server) postMode(w http.ResponseWriter, r *http.Request, v viewer) error {
+	var body modeBody
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	if body.Mode == nil {
+		return hub.FieldErrorf("mode", "is missing: give on, off or auto")
+	}
+	return s.answerChanged(w, r, v, "set "+string(*body.Mode), func(d *hub.Device) error {
+		return setMode(d, *body.Mode, body.Until, s.now())
+	})
+}
+
+func setMode(d *hub.Device, mode hub.Mode, until, now time.Time) error {
+	switch mode {
+	case hub.ModeOn, hub.ModeOff, hub.ModeAuto:
+	default:
+		return hub.FieldErrorf("mode", "%q is not one of on, off, auto", mode)
+	}
+	if !d.Switched() {
+		return hub.FieldErrorf("mode", "%s can not be switched", d.Name)
+	}
+	if !until.IsZero() {
+		if mode == hub.ModeAuto {
+			return hub.FieldErrorf("until", "is for on and off: auto has no end")
+		}
+		if !until.After(now) {
+			return hub.FieldErrorf("until", "must lie in the future")
+		}
+		until = until.UTC()
+	}
+	d.Mode, d.ModeUntil = mode, until
+	return nil
+}

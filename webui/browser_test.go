@@ -1,0 +1,227 @@
+package webui_test
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"homehub/webui"
+)
+
+var screens = flag.String("screens", "", "folder to put a screenshot of every page into")
+
+// chromium is the one browser of all tests, started by the first that needs
+// it.
+var chromium struct {
+	once    sync.Once
+	ctx     context.Context
+	missing string
+	stop    []context.CancelFunc
+}
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	code := m.Run()
+	for i := len(chromium.stop) - 1; i >= 0; i-- {
+		chromium.stop[i]()
+	}
+	os.Exit(code)
+}
+
+func startChromium() {
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		chromium.missing = "chromium is not installed: apt-get install chromium"
+		return
+	}
+	alloc, cancel := chromedp.NewExecAllocator(context.Background(),
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		// A page must not depend on a secure context, which localhost is.
+		chromedp.Flag("host-resolver-rules", "MAP hub.local 127.0.0.1"),
+		chromedp.Env("TZ=Australia/Sydney"), // the house's zone counts, never the browser's
+		chromedp.WindowSize(390, 844))
+	ctx, cancelBrowser := chromedp.NewContext(alloc)
+	chromium.stop = append(chromium.stop, cancel, cancelBrowser)
+	if err := chromedp.Do(ctx); err != nil {
+		chromium.missing = "chromium does not start: " + err.Error()
+		return
+	}
+	chromium.ctx = ctx
+}
+
+// tab is one tab with cookies of its own.
+type tab struct {
+	t   *testing.T
+	h   *house
+	ctx context.Context
+}
+
+func newTab(t *testing.T, h *house) *tab {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a browser is not short")
+	}
+	chromium.once.Do(startChromium)
+	if chromium.missing != "" {
+		if os.Getenv("CI") == "true" {
+			t.Fatal(chromium.missing)
+		}
+		t.Skip(chromium.missing)
+	}
+	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
+	ctx, cancelTime := context.WithTimeout(ctx, 90*time.Second)
+	t.Cleanup(func() { cancelTime(); cancel() })
+	b := &tab{t, h, ctx}
+	b.do(chromedp.EmulateViewport(390, 844))
+	return b
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// watch fails the test when the page logs an error or breaks its policy.
+func (b *tab) watch() {
+	b.t.Helper()
+	err := chromedp.Listen(b.ctx, func(ev any) {
+		if e, ok := ev.(*runtime.EventExceptionThrown); ok {
+			b.t.Errorf("the page threw: %v", e.ExceptionDetails)
+		}
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// open goes to a path of the house, as hub.local.
+func (b *tab) open(path string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(b.url(path)))
+}
+
+func (b *tab) url(path string) string {
+	u, err := url.Parse(b.h.web.URL)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return "http://hub.local:" + u.Port() + path
+}
+
+func eval[T any](b *tab, js string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v", js, err)
+	}
+	return v
+}
+
+// wait waits until js is true.
+func (b *tab) wait(js string) {
+	b.t.Helper()
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+js+")"))
+	for err != nil && b.ctx.Err() == nil && strings.Contains(err.Error(), "(-32000)") {
+		// The page that was asked is gone: ask the next.
+		_, err = chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+js+")"))
+	}
+	if err != nil {
+		html, _ := chromedp.Run(b.ctx, chromedp.OuterHTML(chromedp.CSS("main")))
+		b.t.Fatalf("waiting for %s: %v\n%.1500s", js, err, html)
+	}
+}
+
+func (b *tab) text(sel string) string {
+	b.t.Helper()
+	return eval[string](b, fmt.Sprintf("document.querySelector(%q).textContent.trim()", sel))
+}
+
+// set fills in a field as somebody who types.
+func (b *tab) set(sel, value string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("{const e = document.querySelector(%q); e.value = %q; e.dispatchEvent(new Event('input', {bubbles: true}))}; undefined", sel, value)))
+}
+
+func (b *tab) click(sel string) {
+	b.t.Helper()
+	b.do(chromedp.Click(chromedp.CSS(sel)))
+}
+
+func (b *tab) scheme(name string) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+		_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"}},
+		})
+		return err
+	}))
+}
+
+// logIn logs in through the page.
+func (b *tab) logIn(role webui.Role) {
+	b.t.Helper()
+	b.open("/login")
+	b.do(chromedp.SetValue(chromedp.CSS("input[name=user]"), string(role)), chromedp.SendKeys(chromedp.CSS("input[name=password]"), password))
+	b.click("main button.main")
+	b.wait("location.pathname === '/' && document.readyState === 'complete'")
+}
+
+// pagesOf are all pages, for tests that go through every one.
+var pagesOf = []struct{ name, path string }{
+	{"now", "/"},
+	{"plan", "/plan"},
+	{"plan-edit", "/plan?edit=washer&ready_by=07:00&amount=3&unit=h&day=mon&day=tue&may_pause=1"},
+	{"history-day", "/history?view=day&date=2026-06-12"},
+	{"history-week", "/history?view=week&date=2026-06-12"},
+	{"history-month", "/history?view=month&date=2026-06-12"},
+	{"history-year", "/history?view=year"},
+	{"devices", "/devices"},
+	{"more", "/more"},
+	{"login", "/login"},
+	{"licences", "/licences"},
+	{"missing", "/nothing"},
+}
+
+func TestScreens(t *testing.T) {
+	if *screens == "" {
+		t.Skip("only with -screens")
+	}
+	h := newHouse(t).furnish()
+	b := newTab(t, h)
+	b.logIn(webui.Owner)
+	for _, scheme := range []string{"light", "dark"} {
+		b.scheme(scheme)
+		for _, page := range pagesOf {
+			b.open(page.path)
+			if strings.HasPrefix(page.name, "history") {
+				b.wait("!document.getElementById('chart') || document.getElementById('chart').dataset.drawn")
+			}
+			tall := eval[int64](b, "document.documentElement.scrollHeight")
+			b.do(chromedp.EmulateViewport(390, max(844, tall)))
+			img, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.do(chromedp.EmulateViewport(390, 844))
+			if err := os.WriteFile(filepath.Join(*screens, page.name+"-"+scheme+".png"), img, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

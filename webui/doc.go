@@ -1,0 +1,7 @@
+// Package webui is the hub's face: pages that work without JavaScript, a JSON
+// API, and one stream of events that makes both live. It is also the gate:
+// who may see and change what is decided here, for every route in one table.
+//
+// Only cmd/homehub imports webui. webui imports hub and reaches everything
+// else through the small interfaces of its Config.
+package webui

@@ -1,0 +1,96 @@
+package webui
+
+import (
+	"context"
+	"html/template"
+	"time"
+
+	"homehub/hub"
+)
+
+// What the tests outside the package look at.
+
+// RouteAccess is every route's pattern and who may ask.
+func (s *Server) RouteAccess() map[string]string {
+	names := map[access]string{open: "open", read: "read", history: "history", control: "control", setup: "setup", owner: "owner"}
+	out := map[string]string{}
+	for _, rt := range s.routes {
+		out[rt.pattern] = names[rt.access]
+	}
+	return out
+}
+
+// SetChart pretends that the chart library is there, or not.
+func (s *Server) SetChart(on bool) { s.assets.chart = on }
+
+// HasChart says whether the chart library is embedded.
+func (s *Server) HasChart() bool { return s.assets.chart }
+
+// AssetPrefix is where the assets are.
+func (s *Server) AssetPrefix() string { return s.assets.prefix }
+
+// EmbeddedFile is one of the embedded files.
+func EmbeddedFile(name string) ([]byte, error) { return files.ReadFile(name) }
+
+// Texts are the words of a language.
+func Texts(tag string) (map[string]string, error) {
+	t, err := newTexts()
+	if err != nil {
+		return nil, err
+	}
+	return t.langs[tag].words, nil
+}
+
+// Languages are the tags of all languages.
+func Languages() []string {
+	t, err := newTexts()
+	if err != nil {
+		return nil
+	}
+	return t.names
+}
+
+// Number writes a number in a language.
+func Number(tag string, v float64, digits int) string {
+	t, err := newTexts()
+	if err != nil {
+		return err.Error()
+	}
+	return t.langs[tag].number(v, digits)
+}
+
+// SpanRows are the starts of the rows of a span, and its end.
+func SpanRows(c Calendar, day time.Time) ([]time.Time, time.Time) {
+	sp := spanOf(c, day)
+	return sp.rows, sp.end
+}
+
+// Strip draws prices.
+func Strip(slots []hub.Slot, runs []hub.Run, now time.Time) template.HTML {
+	t, _ := newTexts()
+	return t.langs["en"].strip(slots, runs, now)
+}
+
+// Light is the third of a price.
+func Light(slots []hub.Slot, now time.Time) string {
+	name, _ := light(slots, now)
+	return name
+}
+
+// LocalPath is where a log-in may lead.
+func LocalPath(next string) string { return localPath(next) }
+
+// CheckPassword is the check of a log-in.
+func CheckPassword(hash, password string) bool { return checkPassword(hash, password) }
+
+// TryOnce is one try of an address at a log-in; it returns the wait.
+type TryOnce = func(addr string, now time.Time) time.Duration
+
+// NewTries counts tries.
+func NewTries() (take TryOnce, size func() int) {
+	t := newTries()
+	return t.take, func() int { return len(t.addrs) }
+}
+
+// NewHashing is the queue of log-ins.
+func NewHashing() func(ctx context.Context, f func()) error { return newHashing().do }

@@ -1,0 +1,212 @@
+package webui
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+
+	"homehub/hub"
+)
+
+// partStorage is the part of Health whose trouble the pages show on top: live
+// values go on, but nothing of them is kept.
+const partStorage = "storage"
+
+// pages are the parsed templates.
+type pages struct{ set *template.Template }
+
+func newPages() (*pages, error) {
+	set, err := template.ParseFS(files, "ui/*.html")
+	if err != nil {
+		return nil, fmt.Errorf("reading pages: %w", err)
+	}
+	return &pages{set}, nil
+}
+
+// view is what every page shows.
+type view struct {
+	locale
+	Version string
+	Seqs    string // which devices and plan it shows; the script compares
+	Zone    string
+	Assets  string // where the assets are, with a final slash
+	Chart   bool   // this page has a chart and the library is there
+	Place   string // which of the five places it belongs to
+	Title   string
+	Path    string // to come back to it
+	User    string // "" if not logged in
+	Can     canDo
+	Banners []banner
+	Done    string // what was just done
+	Problem string // why it was not
+}
+
+type canDo struct{ Control, Setup, Owner bool }
+
+type banner struct{ Head, Text string }
+
+// pair is a name with its text; choice is one with a value that may be chosen.
+type pair struct{ Name, Text string }
+
+type choice struct {
+	Value, Text string
+	On          bool
+}
+
+// doneTexts are the messages that an address may ask for with ?done=: no
+// other text from an address ever reaches a page.
+var doneTexts = map[string]bool{
+	"saved": true, "removed": true, "added": true, "mode": true, "test": true, "skipped": true, "password": true, "loggedout": true,
+}
+
+func (s *Server) view(r *http.Request, v viewer, place, title string) view {
+	l := s.texts.of(r)
+	p := view{
+		locale: l, Version: s.cfg.Version, Seqs: seqs(s.cfg.Live.Snapshot()), Zone: s.cfg.Zone.String(), Assets: s.assets.prefix,
+		Place: place, Title: l.T(title), Path: r.URL.Path, User: v.user,
+		Can:     canDo{s.may(v, control), s.may(v, setup), s.may(v, owner)},
+		Banners: s.banners(l),
+	}
+	if done := r.URL.Query().Get("done"); doneTexts[done] && r.Method == http.MethodGet {
+		p.Done = l.T("done." + done)
+	}
+	return p
+}
+
+// seqs names the state of devices and plan, as the page's script does from a
+// live event.
+func seqs(snap hub.Snapshot) string { return fmt.Sprintf("%d.%d", snap.DevicesSeq, snap.PlanSeq) }
+
+// banners are the troubles that concern everybody. The meter's silence is not
+// among them: the first page says it where the number would be.
+func (s *Server) banners(l locale) []banner {
+	var list []banner
+	parts, _ := s.cfg.Health.Parts()
+	for _, p := range parts {
+		if p.Name == partStorage && p.Condition != hub.OK {
+			list = append(list, banner{l.T("banner.storage"), p.Reason})
+		}
+	}
+	return list
+}
+
+// show renders a page as a whole before it sends the first byte, so that an
+// error never leaves half of one.
+func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, name string, page any) error {
+	var b bytes.Buffer
+	if err := s.pages.set.ExecuteTemplate(&b, name, page); err != nil {
+		return fmt.Errorf("rendering %s: %w", name, err)
+	}
+	w.Header().Add("Vary", "Cookie, Accept-Language")
+	return writeBody(w, r, status, "text/html; charset=utf-8", b.Bytes())
+}
+
+// failPage tells a person what went wrong.
+func (s *Server) failPage(w http.ResponseWriter, r *http.Request, v viewer, status int, text problemText) {
+	if status == http.StatusUnauthorized && r.Method == http.MethodGet {
+		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		return
+	}
+	p := s.view(r, v, "", "error")
+	p.Path = "/"
+	p.Problem = sentence(text)
+	if err := s.show(w, r, status, "error.html", p); err != nil {
+		s.cfg.Logger.Error("answering a request", "path", r.URL.Path, "err", err)
+		http.Error(w, text.Message, status)
+	}
+}
+
+// sentence is a problem for people.
+func sentence(text problemText) string {
+	if text.Field != "" {
+		return text.Field + " " + text.Message + "."
+	}
+	if text.Message == "" {
+		return ""
+	}
+	return strings.ToUpper(text.Message[:1]) + text.Message[1:] + "."
+}
+
+// trouble puts err on the page that the form was on and returns its status.
+func (s *Server) trouble(r *http.Request, p *view, err error) int {
+	if err == nil {
+		return http.StatusOK
+	}
+	status, text := s.explain(r, err)
+	p.Problem = sentence(text)
+	return status
+}
+
+// goTo sends the browser to a page after a form was taken in, so that a
+// reload does not send it again.
+func goTo(w http.ResponseWriter, r *http.Request, place, done string) error {
+	http.Redirect(w, r, place+"?done="+done, http.StatusSeeOther)
+	return nil
+}
+
+// localPath lets nobody be sent off the hub: it is a path here, or "/".
+func localPath(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.IsAbs() || u.Host != "" || u.User != nil || !strings.HasPrefix(u.Path, "/") ||
+		strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") || path.Clean(u.Path) == "/login" {
+		return "/"
+	}
+	return u.RequestURI()
+}
+
+// loginPage is the door.
+type loginPage struct {
+	view
+	NextPage, Name string
+}
+
+func (s *Server) pageLogin(w http.ResponseWriter, r *http.Request, v viewer) error {
+	p := loginPage{s.view(r, v, "more", "login"), localPath(r.URL.Query().Get("next")), string(Owner)}
+	return s.show(w, r, http.StatusOK, "login.html", p)
+}
+
+func (s *Server) formLogin(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := r.ParseForm(); err != nil {
+		return formProblem(err)
+	}
+	next := localPath(r.PostForm.Get("next"))
+	if _, err := s.logIn(w, r, v, r.PostForm.Get("user"), r.PostForm.Get("password")); err != nil {
+		p := loginPage{s.view(r, v, "more", "login"), next, r.PostForm.Get("user")}
+		return s.show(w, r, s.trouble(r, &p.view, err), "login.html", p)
+	}
+	http.Redirect(w, r, next, http.StatusSeeOther)
+	return nil
+}
+
+func (s *Server) formLogout(w http.ResponseWriter, r *http.Request, v viewer) error {
+	s.logOut(w, v)
+	if !s.cfg.ReadOpen {
+		return goTo(w, r, "/login", "loggedout")
+	}
+	return goTo(w, r, "/", "loggedout")
+}
+
+func (s *Server) formLanguage(w http.ResponseWriter, r *http.Request, _ viewer) error {
+	if err := r.ParseForm(); err != nil {
+		return formProblem(err)
+	}
+	tag := r.PostForm.Get("lang")
+	if _, ok := s.texts.langs[tag]; !ok {
+		return hub.FieldErrorf("lang", "%q is not a language of the hub", tag)
+	}
+	http.SetCookie(w, &http.Cookie{Name: langCookie, Value: tag, Path: "/", MaxAge: 10 * 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	http.Redirect(w, r, "/more", http.StatusSeeOther)
+	return nil
+}
+
+// formProblem is a form that can not be read.
+func formProblem(err error) error {
+	if statusOf(err) == http.StatusRequestEntityTooLarge {
+		return err
+	}
+	return hub.FieldErrorf("body", "is not a form")
+}

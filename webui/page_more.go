@@ -1,0 +1,164 @@
+package webui
+
+import (
+	"net/http"
+	"strings"
+
+	"homehub/hub"
+)
+
+// morePage is how the hub is, who may use it, and what it is.
+type morePage struct {
+	view
+	Parts        []partRow
+	DurableText  string
+	AccountText  string
+	PasswordOpen bool
+	Languages    []choice
+
+	Clients                             []clientRow
+	ClientOpen                          bool
+	ClientName, ClientRead, ClientWrite string
+	Secret                              *pair // name and secret of what was just made
+	HasTokens                           bool
+	Tokens                              []tokenRow
+	Log                                 []string
+}
+
+type partRow struct{ Dot, Name, Text, Since, Reason string }
+
+type clientRow struct{ ID, Grants string }
+
+type tokenRow struct{ ID, Name, Role, Made string }
+
+func (s *Server) pageMore(w http.ResponseWriter, r *http.Request, v viewer) error {
+	return s.show(w, r, http.StatusOK, "more.html", s.morePage(r, v))
+}
+
+func (s *Server) morePage(r *http.Request, v viewer) morePage {
+	now := s.now()
+	p := morePage{view: s.view(r, v, "more", "more"), HasTokens: s.cfg.Tokens != nil}
+	p.Path = "/more"
+	parts, _ := s.cfg.Health.Parts()
+	for _, part := range parts {
+		dot := map[hub.Condition]string{hub.OK: "on", hub.Degraded: "warn", hub.Down: "gone"}[part.Condition]
+		p.Parts = append(p.Parts, partRow{dot, part.Name, p.T("part." + string(part.Condition)), p.T("since", p.near(part.Since.In(s.cfg.Zone), now)), part.Reason})
+	}
+	p.DurableText = p.T("durable.none")
+	if at := s.cfg.Feeds.Durable(); !at.IsZero() {
+		p.DurableText = p.T("durable", p.near(at.In(s.cfg.Zone), now))
+	}
+	p.AccountText = p.T("account.text", v.user, p.T("role."+string(v.role)))
+	for _, tag := range s.texts.names {
+		p.Languages = append(p.Languages, choice{tag, s.texts.langs[tag].T("language.own"), tag == p.Lang})
+	}
+	if !s.may(v, owner) {
+		return p
+	}
+	for _, c := range s.ownClients() {
+		p.Clients = append(p.Clients, clientRow{c.ID, p.grants(c.Grants)})
+	}
+	for _, t := range s.tokenList() {
+		p.Tokens = append(p.Tokens, tokenRow{t.ID, t.Name, p.T("role." + string(t.Role)), p.day(t.Made.In(s.cfg.Zone))})
+	}
+	if s.cfg.Logs != nil {
+		p.Log = s.cfg.Logs.Lines()
+	}
+	return p
+}
+
+func (l locale) grants(list []hub.Grant) string {
+	var texts []string
+	for _, g := range list {
+		what := "grant.read"
+		if g.Write {
+			what = map[bool]string{true: "grant.both", false: "grant.write"}[g.Read]
+		}
+		texts = append(texts, g.Filter+" ("+l.T(what)+")")
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (s *Server) formPassword(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := r.ParseForm(); err != nil {
+		return formProblem(err)
+	}
+	if v.session == nil {
+		return hub.Errorf(hub.Unauthorized, "log in first")
+	}
+	if err := s.setPassword(w, r, v, r.PostForm.Get("old"), r.PostForm.Get("new")); err != nil {
+		p := s.morePage(r, v)
+		p.PasswordOpen = true
+		return s.show(w, r, s.trouble(r, &p.view, err), "more.html", p)
+	}
+	return goTo(w, r, "/more", "password")
+}
+
+// formAddClient makes a log-in for the broker and shows its secret, once. The
+// answer is the page itself, not a redirect: the secret is nowhere else.
+func (s *Server) formAddClient(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := r.ParseForm(); err != nil {
+		return formProblem(err)
+	}
+	f := r.PostForm
+	body := clientBody{Name: f.Get("name")}
+	for _, filter := range strings.Fields(f.Get("read")) {
+		body.Grants = append(body.Grants, hub.Grant{Filter: filter, Read: true})
+	}
+	for _, filter := range strings.Fields(f.Get("write")) {
+		body.Grants = append(body.Grants, hub.Grant{Filter: filter, Write: true})
+	}
+	c, secret, err := s.addClient(body, v)
+	p := s.morePage(r, v)
+	if err != nil {
+		p.ClientOpen, p.ClientName, p.ClientRead, p.ClientWrite = true, f.Get("name"), f.Get("read"), f.Get("write")
+		return s.show(w, r, s.trouble(r, &p.view, err), "more.html", p)
+	}
+	return s.showSecret(w, r, &p, pair{c.ID, secret})
+}
+
+func (s *Server) showSecret(w http.ResponseWriter, r *http.Request, p *morePage, secret pair) error {
+	p.Secret = &secret
+	w.Header().Set("Cache-Control", "no-store")
+	return s.show(w, r, http.StatusOK, "more.html", p)
+}
+
+func (s *Server) formRemoveClient(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := s.removeClient(r.PathValue("id"), v); err != nil {
+		return err
+	}
+	return goTo(w, r, "/more", "removed")
+}
+
+func (s *Server) formAddToken(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := r.ParseForm(); err != nil {
+		return formProblem(err)
+	}
+	t, secret, err := s.addToken(tokenBody{r.PostForm.Get("name"), Role(r.PostForm.Get("role"))}, v)
+	p := s.morePage(r, v)
+	if err != nil {
+		return s.show(w, r, s.trouble(r, &p.view, err), "more.html", p)
+	}
+	return s.showSecret(w, r, &p, pair{t.Name, secret})
+}
+
+func (s *Server) formRemoveToken(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := s.removeToken(r.PathValue("id"), v); err != nil {
+		return err
+	}
+	return goTo(w, r, "/more", "removed")
+}
+
+// licencesPage names whose work is inside.
+type licencesPage struct {
+	view
+	Texts []pair
+}
+
+func (s *Server) pageLicences(w http.ResponseWriter, r *http.Request, v viewer) error {
+	p := licencesPage{view: s.view(r, v, "more", "licences")}
+	if s.assets.licence != "" {
+		p.Texts = append(p.Texts, pair{"uPlot", s.assets.licence})
+	}
+	return s.show(w, r, http.StatusOK, "licences.html", p)
+}

@@ -1,0 +1,189 @@
+package webui
+
+import (
+	"context"
+	"html/template"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"homehub/hub"
+)
+
+// nextRuns is how many coming runs the first page lists.
+const nextRuns = 4
+
+// nowPage is the first page: what the house does now.
+type nowPage struct {
+	view
+	Dir       string // from, to, even, none: the grid
+	StaleText string
+	Net       string
+	Age       string
+	Light     string // cheap, normal, dear or ""
+	LightText string
+
+	FlowText                     string
+	Solar, Grid, House           string
+	SunHouse, SunGrid, GridHouse bool
+	HasHouse                     bool
+	SunShare, GridShare          int
+	Devices                      []flowDevice
+
+	Next   []nextRun
+	Prices template.HTML
+	Sums   []pair
+	Curve  template.HTML
+}
+
+type flowDevice struct{ ID, Name, State, Power string }
+
+type nextRun struct{ Name, When, Why string }
+
+func (s *Server) pageNow(w http.ResponseWriter, r *http.Request, v viewer) error {
+	snap := s.cfg.Live.Snapshot()
+	now := snap.At.In(s.cfg.Zone)
+	p := nowPage{view: s.view(r, v, "now", "now")}
+	p.hero(snap, now)
+	p.flow(snap)
+	p.next(snap, now)
+	if s.may(v, history) {
+		s.today(r.Context(), &p, now)
+	}
+	return s.show(w, r, http.StatusOK, "now.html", p)
+}
+
+// hero is the one number.
+func (p *nowPage) hero(snap hub.Snapshot, now time.Time) {
+	net := snap.Reading.Net()
+	switch {
+	case !snap.HasReading:
+		p.Dir, p.Net = "none", "–"
+		p.StaleText = p.T("now.none", p.near(snap.StaleSince.In(now.Location()), now))
+	case snap.Stale:
+		p.Dir, p.Net = "none", p.watt(max(net, -net))
+		p.StaleText = p.T("now.none", p.near(snap.StaleSince.In(now.Location()), now))
+		p.Age = p.ago(snap.Age())
+	default:
+		p.Dir, p.Net, p.Age = "even", p.watt(max(net, -net)), p.ago(snap.Age())
+		if net > 0 {
+			p.Dir = "from"
+		} else if net < 0 {
+			p.Dir = "to"
+		}
+	}
+	if snap.Plan != nil {
+		name, price := light(snap.Plan.Slots, now)
+		if p.Light = name; name != "" {
+			p.LightText = p.T("light."+name, p.price(price))
+		}
+	}
+}
+
+// flow is where power comes from and goes to. What comes in equals what goes
+// out: sun + from the grid = house + to the grid.
+func (p *nowPage) flow(snap hub.Snapshot) {
+	none := p.T("unknown")
+	p.Solar, p.Grid, p.House = none, none, none
+	if snap.HasSolar {
+		p.Solar = p.watt(snap.Solar) + " W"
+	}
+	if p.HasHouse = snap.HasReading && snap.Reading.Has&hub.HasImport != 0; p.HasHouse {
+		net := snap.Reading.Net()
+		p.Grid, p.House = p.watt(max(net, -net))+" W", p.watt(snap.House)+" W"
+		own := min(snap.House, max(0, snap.House-max(0, net)))
+		p.SunHouse, p.SunGrid, p.GridHouse = own > 0, net < 0, net > 0
+		if snap.House > 0 {
+			p.SunShare = int((int64(own)*100 + int64(snap.House)/2) / int64(snap.House))
+			p.GridShare = 100 - p.SunShare
+		}
+	}
+	p.FlowText = p.T("flow.text", p.Solar, p.Grid, p.T("flow."+p.Dir), p.House)
+	for _, d := range snap.Devices {
+		if d.Role == hub.RoleSolar {
+			continue
+		}
+		f := flowDevice{ID: d.ID, Name: d.Name, State: p.onOff(d), Power: none}
+		if d.Has&hub.ReportPower != 0 && d.Online {
+			f.Power = p.watt(d.Watts) + " W"
+		}
+		p.Devices = append(p.Devices, f)
+	}
+}
+
+// onOff says what a device does, in a word.
+func (l locale) onOff(d hub.DeviceState) string {
+	switch {
+	case !d.Online:
+		return l.T("offline")
+	case d.Has&hub.ReportOn == 0:
+		return ""
+	case d.On:
+		return l.T("on")
+	}
+	return l.T("off")
+}
+
+func (p *nowPage) next(snap hub.Snapshot, now time.Time) {
+	if snap.Plan == nil {
+		return
+	}
+	names := map[string]string{}
+	for _, d := range snap.Devices {
+		names[d.ID] = d.Name
+	}
+	var runs []hub.Run
+	for _, d := range snap.Plan.Devices {
+		for _, run := range d.Runs {
+			if run.End.After(now) && names[run.Device] != "" {
+				runs = append(runs, run)
+			}
+		}
+	}
+	slices.SortStableFunc(runs, func(a, b hub.Run) int { return a.Start.Compare(b.Start) })
+	p.Prices = p.strip(snap.Plan.Slots, runs, now)
+	for _, run := range runs[:min(len(runs), nextRuns)] {
+		n := nextRun{Name: names[run.Device], When: p.runText(run, now)}
+		if d, ok := snap.Plan.Of(run.Device); ok {
+			n.Why = d.Reason
+		}
+		p.Next = append(p.Next, n)
+	}
+}
+
+// runText is a run in words: 01:15–04:15.
+func (l locale) runText(run hub.Run, now time.Time) string {
+	start, end := run.Start.In(now.Location()), run.End.In(now.Location())
+	return l.near(start, now) + "–" + clock(end)
+}
+
+// today fills in the day so far.
+func (s *Server) today(ctx context.Context, p *nowPage, now time.Time) {
+	from := startOfDay(now)
+	to := from.AddDate(0, 0, 1)
+	day := s.energy(ctx, span{from, to, []time.Time{from}})
+	p.Sums = p.sums(day)
+	q := Query{Start: from, End: now, Step: to.Sub(from) / curveSteps, Aggregate: AggregateMean}
+	q.Step = q.Step.Truncate(time.Minute)
+	p.Curve = p.curve(from, to, s.tryPoints(ctx, hub.FeedImport, q), s.tryPoints(ctx, hub.FeedExport, q), s.tryPoints(ctx, hub.FeedSolar, q))
+}
+
+func startOfDay(t time.Time) time.Time { return hub.LocalTime(0).On(t) }
+
+// tryPoints are the points of a feed, or none: a page shows what there is.
+// Why there is nothing is on the status page.
+func (s *Server) tryPoints(ctx context.Context, feed string, q Query) []Point {
+	list, err := s.cfg.Feeds.Points(ctx, feed, q)
+	if err != nil && hub.CodeOf(err) != hub.NotFound && ctx.Err() == nil {
+		s.cfg.Logger.Warn("reading a feed for a page", "feed", feed, "err", err)
+	}
+	return list
+}
+
+func percent(part, whole float64) string {
+	if whole <= 0 {
+		return "–"
+	}
+	return strconv.Itoa(int(min(max(part/whole, 0), 1)*100+0.5)) + " %"
+}

@@ -1,0 +1,119 @@
+package webui
+
+import (
+	"net/http"
+
+	"homehub/hub"
+)
+
+// route is one thing the hub answers, and who may ask.
+type route struct {
+	pattern string // as http.ServeMux reads it
+	access  access
+	handle  func(w http.ResponseWriter, r *http.Request, v viewer) error
+}
+
+// table is every route there is. A test walks it: each is refused to whom its
+// access does not name, no GET changes anything, and the API's description
+// names all of /api.
+func (s *Server) table() []route {
+	return []route{
+		{"GET /healthz", open, s.healthz},
+		{"GET /api/openapi.json", open, s.openAPI},
+		{"GET /api/live", read, s.live},
+		{"GET /api/events", read, s.events},
+		{"GET /api/plan", read, s.plan},
+		{"GET /api/feeds", history, s.feeds},
+		{"GET /api/feeds/{name}/points", history, s.points},
+		{"GET /api/devices", read, s.devices},
+		{"POST /api/devices", setup, s.postDevice},
+		{"GET /api/devices/{id}", read, s.device},
+		{"PATCH /api/devices/{id}", setup, s.patchDevice},
+		{"DELETE /api/devices/{id}", setup, s.deleteDevice},
+		{"PUT /api/devices/{id}/schedule", control, s.putSchedule},
+		{"DELETE /api/devices/{id}/schedule", control, s.deleteSchedule},
+		{"POST /api/devices/{id}/mode", control, s.postMode},
+		{"POST /api/login", open, s.postLogin},
+		{"POST /api/logout", open, s.postLogout},
+		{"GET /api/session", open, s.session},
+		{"GET /api/mqtt/clients", owner, s.clients},
+		{"POST /api/mqtt/clients", owner, s.postClient},
+		{"DELETE /api/mqtt/clients/{id}", owner, s.deleteClient},
+		{"GET /api/tokens", owner, s.tokens},
+		{"POST /api/tokens", owner, s.postToken},
+		{"DELETE /api/tokens/{id}", owner, s.deleteToken},
+
+		{"GET /assets/{hash}/{name}", open, s.asset},
+		{"GET /{$}", read, s.pageNow},
+		{"GET /plan", read, s.pagePlan},
+		{"GET /history", history, s.pageHistory},
+		{"GET /history.csv", history, s.historyCSV},
+		{"GET /devices", read, s.pageDevices},
+		{"GET /more", read, s.pageMore},
+		{"GET /licences", open, s.pageLicences},
+		{"GET /login", open, s.pageLogin},
+		{"POST /login", open, s.formLogin},
+		{"POST /logout", open, s.formLogout},
+		{"POST /language", open, s.formLanguage},
+		{"POST /devices", setup, s.formAddDevice},
+		{"POST /devices/{id}/change", setup, s.formChangeDevice},
+		{"POST /devices/{id}/remove", setup, s.formRemoveDevice},
+		{"POST /devices/{id}/test", control, s.formTest},
+		{"POST /devices/{id}/mode", control, s.formMode},
+		{"POST /devices/{id}/schedule", control, s.formSchedule},
+		{"POST /devices/{id}/unschedule", control, s.formUnschedule},
+		{"POST /devices/{id}/skip", control, s.formSkip},
+		{"POST /more/password", read, s.formPassword},
+		{"POST /more/clients", owner, s.formAddClient},
+		{"POST /more/clients/{id}/remove", owner, s.formRemoveClient},
+		{"POST /more/tokens", owner, s.formAddToken},
+		{"POST /more/tokens/{id}/remove", owner, s.formRemoveToken},
+	}
+}
+
+// mux serves the table.
+func (s *Server) mux() http.Handler {
+	mux := http.NewServeMux()
+	for _, rt := range s.routes {
+		mux.HandleFunc(rt.pattern, func(w http.ResponseWriter, r *http.Request) {
+			v, err := s.viewer(r)
+			if err == nil {
+				err = s.allowed(v, rt.access)
+			}
+			if err == nil {
+				err = rt.handle(w, r, v)
+			}
+			if err != nil {
+				s.fail(w, r, v, err)
+			}
+		})
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h, pattern := mux.Handler(r)
+		if pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		// No route: the mux knows whether it is the path or the method, and
+		// which methods there are; the answer is in our own words.
+		refusal := &refusal{header: w.Header()}
+		h.ServeHTTP(refusal, r)
+		err := &statusError{http.StatusNotFound, hub.Errorf(hub.NotFound, "there is nothing at %s", r.URL.Path)}
+		if refusal.status == http.StatusMethodNotAllowed {
+			err = &statusError{refusal.status, hub.Errorf(hub.Invalid, "%s is not possible here", r.Method)}
+		}
+		v, _ := s.viewer(r) // for the page's head only
+		s.fail(w, r, v, err)
+	})
+}
+
+// refusal takes the status and headers of the mux's own answer and drops its
+// text.
+type refusal struct {
+	header http.Header
+	status int
+}
+
+func (r *refusal) Header() http.Header         { return r.header }
+func (r *refusal) WriteHeader(status int)      { r.status = status }
+func (r *refusal) Write(b []byte) (int, error) { return len(b), nil }

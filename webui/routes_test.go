@@ -1,0 +1,165 @@
+package webui_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"homehub/webui"
+)
+
+// What each route asks for is written here a second time, on purpose: moving
+// one to a weaker access takes two edits.
+func TestRouteTable(t *testing.T) {
+	want := map[string]string{}
+	for access, patterns := range map[string][]string{
+		"open": {
+			"GET /healthz",
+			"GET /api/openapi.json",
+			"POST /api/login",
+			"POST /api/logout",
+			"GET /api/session",
+			"GET /assets/{hash}/{name}",
+			"GET /licences",
+			"GET /login",
+			"POST /login",
+			"POST /logout",
+			"POST /language",
+		},
+		"read": {
+			"GET /api/live",
+			"GET /api/events",
+			"GET /api/plan",
+			"GET /api/devices",
+			"GET /api/devices/{id}",
+			"GET /{$}",
+			"GET /plan",
+			"GET /devices",
+			"GET /more",
+			"POST /more/password",
+		},
+		"history": {
+			"GET /api/feeds",
+			"GET /api/feeds/{name}/points",
+			"GET /history",
+			"GET /history.csv",
+		},
+		"setup": {
+			"POST /api/devices",
+			"PATCH /api/devices/{id}",
+			"DELETE /api/devices/{id}",
+			"POST /devices",
+			"POST /devices/{id}/change",
+			"POST /devices/{id}/remove",
+		},
+		"control": {
+			"PUT /api/devices/{id}/schedule",
+			"DELETE /api/devices/{id}/schedule",
+			"POST /api/devices/{id}/mode",
+			"POST /devices/{id}/test",
+			"POST /devices/{id}/mode",
+			"POST /devices/{id}/schedule",
+			"POST /devices/{id}/unschedule",
+			"POST /devices/{id}/skip",
+		},
+		"owner": {
+			"GET /api/mqtt/clients",
+			"POST /api/mqtt/clients",
+			"DELETE /api/mqtt/clients/{id}",
+			"GET /api/tokens",
+			"POST /api/tokens",
+			"DELETE /api/tokens/{id}",
+			"POST /more/clients",
+			"POST /more/clients/{id}/remove",
+			"POST /more/tokens",
+			"POST /more/tokens/{id}/remove",
+		},
+	} {
+		for _, pattern := range patterns {
+			want[pattern] = access
+		}
+	}
+	got := newHouseOffline(t).server.RouteAccess()
+	for pattern, access := range got {
+		if want[pattern] != access {
+			t.Errorf("%s asks for %q, want %q", pattern, access, want[pattern])
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d routes, want %d", len(got), len(want))
+	}
+}
+
+// Every route is asked by everybody. What a role may do is said here once
+// more, on purpose, so that a slip in the table shows.
+func TestRoutesByRole(t *testing.T) {
+	may := map[string]string{ // access -> roles, "-" is somebody who is not logged in
+		"open": "- owner family installer", "read": "owner family installer", "history": "owner family",
+		"control": "owner family installer", "setup": "owner installer", "owner": "owner",
+	}
+	for _, readOpen := range []bool{false, true} {
+		h := newHouse(t, func(c *webui.Config) { c.ReadOpen = readOpen }).furnish()
+		for pattern, access := range h.server.RouteAccess() {
+			method, path, _ := strings.Cut(pattern, " ")
+			if path == "/api/events" || strings.HasSuffix(path, "/logout") || strings.HasSuffix(path, "login") {
+				continue // they have tests of their own, and the last two change who asks
+			}
+			path = strings.NewReplacer("{$}", "", "{id}", "nobody", "{name}", "nothing", "{hash}", "0").Replace(path)
+			for _, role := range []webui.Role{"", webui.Owner, webui.Family, webui.Installer} {
+				b := h.token(role)
+				status, body := b.do(method, path, "")
+				who := string(role)
+				if who == "" {
+					who = "-"
+				}
+				allowed := slices.Contains(strings.Fields(may[access]), who) || readOpen && (access == "read" || access == "history")
+				refused := status == 401 || status == 403 || status == 303 && role == "" && access != "open"
+				if path == "/more/password" {
+					refused, allowed = refused || status != 303, false // a token has no password
+				}
+				if allowed == refused {
+					t.Errorf("%s by %q with reads open %v: %d, but %s is for %s\n%.200s", pattern, who, readOpen, status, access, may[access], body)
+				}
+			}
+		}
+	}
+}
+
+// token is a program with a role: no log-in is needed.
+func (h *house) token(role webui.Role) *browser {
+	b := h.browser()
+	if role != "" {
+		b.bearer = string(role) + " token"
+		if _, ok := h.tokens.Token(hashOf(b.bearer)); !ok {
+			_ = h.tokens.PutToken(webui.Token{Name: string(role), Hash: hashOf(b.bearer), Role: role})
+		}
+	}
+	return b
+}
+
+// No GET changes anything, whoever asks and whatever for.
+func TestNoStateChangeOnGet(t *testing.T) {
+	h := newHouse(t).furnish()
+	owner := h.as(webui.Owner)
+	before, audit := h.hub.Snapshot(), len(h.audited())
+	for pattern := range h.server.RouteAccess() {
+		_, path, _ := strings.Cut(pattern, " ")
+		if path == "/api/events" {
+			continue
+		}
+		path = strings.NewReplacer("{$}", "", "{id}", "washer", "{name}", "import_w", "{hash}", "0").Replace(path)
+		for _, query := range []string{"", "?mode=on&name=X&lang=nl&password=" + password + "&edit=washer&ready_by=07:00&amount=1&unit=h&done=removed"} {
+			owner.do("GET", path+query, "")
+		}
+	}
+	after := h.hub.Snapshot()
+	if after.DevicesSeq != before.DevicesSeq || after.PlanSeq != before.PlanSeq {
+		t.Error("a GET changed a device or the plan")
+	}
+	if h.users.puts != 0 || len(h.tokens.all()) != 0 || len(h.clients.List()) != 0 || len(h.audited()) != audit {
+		t.Errorf("a GET changed people, tokens or clients: %v", h.audited())
+	}
+	if status, _ := owner.do("GET", "/api/mqtt/clients", ""); status != 200 {
+		t.Errorf("a GET logged the owner out: %d", status)
+	}
+}

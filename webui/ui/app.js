@@ -1,0 +1,211 @@
+// Makes the pages live. Every page is complete without it.
+// @ts-check
+
+const $ = (/** @type {string} */ sel, /** @type {ParentNode} */ of = document) => /** @type {any} */ (of.querySelector(sel));
+const root = document.documentElement;
+const watts = new Intl.NumberFormat(root.lang, { maximumFractionDigits: 0, useGrouping: true });
+const fill = (/** @type {string} */ text, /** @type {any} */ v) => text.replace('{0}', v);
+
+// --- the numbers of the first page ---
+
+/** @type {number | null} When the reading came in, by this browser's clock. */
+let readAt = null;
+
+/** @type {any} The last live event. */
+let last = null;
+
+/** Shows one live event. What it does not know it leaves to the server's page. */
+function live(/** @type {any} */ s) {
+  last = s;
+  // The page is of another state of devices or plan than this event.
+  if (s.devices_seq + '.' + s.plan_seq !== root.dataset.seqs) refresh();
+  readAt = s.age_s == null ? null : performance.now() - s.age_s * 1000;
+  const hero = $('#hero');
+  if (!hero) return;
+  if (s.stale || s.import_w == null) {
+    if (hero.dataset.dir !== 'none') refresh();
+    return;
+  }
+  if (hero.dataset.dir === 'none') refresh();
+  const net = s.import_w - s.export_w;
+  hero.dataset.dir = net > 0 ? 'from' : net < 0 ? 'to' : 'even';
+  $('#net').textContent = watts.format(Math.abs(net));
+  const show = { solar_w: s.solar_w, house_w: s.house_w, grid_w: Math.abs(net) };
+  for (const el of document.querySelectorAll('[data-w]')) {
+    const w = show[/** @type {keyof show} */ (el.getAttribute('data-w'))];
+    if (w != null) el.textContent = watts.format(w) + ' W';
+  }
+  for (const d of s.devices) {
+    const el = $(`[data-dev="${CSS.escape(d.id)}"]`);
+    if (el && d.power_w != null) el.textContent = watts.format(d.power_w) + ' W';
+  }
+  const own = Math.min(s.house_w, Math.max(0, s.house_w - Math.max(0, net)));
+  wire('.sun-house', own > 0);
+  wire('.sun-grid', net < 0);
+  wire('.grid-house', net > 0);
+  const part = s.house_w > 0 ? Math.round(own * 100 / s.house_w) : 0;
+  $('#share')?.setAttribute('width', part);
+  if ($('#share-sun')) {
+    $('#share-sun').textContent = part + ' %';
+    $('#share-grid').textContent = (100 - part) + ' %';
+  }
+  age();
+}
+
+function wire(/** @type {string} */ sel, /** @type {boolean} */ on) {
+  $(sel)?.classList.toggle('on', on);
+}
+
+function age() {
+  const el = $('#age');
+  if (!el || readAt == null) return;
+  const s = (performance.now() - readAt) / 1000, t = el.dataset;
+  const text = s < 3 ? t.now : s < 120 ? fill(t.s, Math.floor(s)) : s < 7200 ? fill(t.min, Math.floor(s / 60)) : fill(t.h, Math.floor(s / 3600));
+  if (el.textContent !== text) el.textContent = text;
+}
+setInterval(age, 1000);
+
+// --- parts of the page that the server draws again ---
+
+/** Puts the new page's marked parts in place, where nobody is at work. */
+function swap(/** @type {Document} */ page) {
+  for (const old of document.querySelectorAll('[data-swap]')) {
+    const now = page.getElementById(old.id);
+    const busy = old.contains(document.activeElement) || $('details[open]', old);
+    if (now && !busy && now.outerHTML !== old.outerHTML) old.replaceWith(document.adoptNode(now));
+  }
+  root.dataset.seqs = page.documentElement.dataset.seqs;
+}
+
+async function fetchPage(/** @type {string} */ url, /** @type {RequestInit} */ init = {}) {
+  const answer = await fetch(url, { headers: { Accept: 'text/html' }, ...init });
+  return { url: answer.url, page: new DOMParser().parseFromString(await answer.text(), 'text/html') };
+}
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let waiting;
+let lastRefresh = -Infinity;
+
+/** Draws again soon, and not more than every two seconds. */
+function refresh() {
+  if (waiting || !$('[data-swap]')) return;
+  waiting = setTimeout(async () => {
+    lastRefresh = performance.now();
+    try {
+      const { page } = await fetchPage(location.href);
+      if (page.getElementById('main')) swap(page);
+      waiting = undefined;
+      if (last) live(last); // it may be newer than the page
+    } catch { /* the next event, or the minute, tries again */ }
+    waiting = undefined;
+  }, Math.max(50, lastRefresh + 2000 - performance.now()));
+}
+// Relative dates and today's curve move on without any event.
+setInterval(() => { if (!document.hidden) refresh(); }, 60000);
+
+// --- the stream ---
+
+/** @type {EventSource | null} */
+let source = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let retry;
+/** @type {ReturnType<typeof setInterval> | undefined} */
+let poll;
+
+function connect() {
+  clearTimeout(retry);
+  clearInterval(poll);
+  if (document.hidden || source) return;
+  const es = source = new EventSource('/api/events');
+  es.addEventListener('hello', e => {
+    lost(false);
+    $('#newer').hidden = JSON.parse(e.data).version === root.dataset.version;
+  });
+  es.addEventListener('live', e => live(JSON.parse(e.data)));
+  es.addEventListener('bye', () => {
+    // Too many pages, or the hub goes: ask now and then instead.
+    disconnect();
+    poll = setInterval(pull, 10000);
+  });
+  es.onerror = () => {
+    lost(true);
+    if (es.readyState === EventSource.CLOSED) {
+      disconnect();
+      retry = setTimeout(connect, 10000);
+    }
+  };
+}
+
+async function pull() {
+  if (document.hidden) return;
+  try {
+    const answer = await fetch('/api/live');
+    lost(!answer.ok);
+    if (answer.ok) live(await answer.json());
+  } catch { lost(true); }
+}
+
+function disconnect() {
+  source?.close();
+  source = null;
+}
+
+function lost(/** @type {boolean} */ is) {
+  const el = $('#lost');
+  if (el && el.hidden === is) {
+    el.hidden = !is;
+    el.textContent = is ? el.dataset.text : '';
+  }
+}
+
+// A hidden page holds no connection: browsers have six per host.
+document.addEventListener('visibilitychange', () => document.hidden ? disconnect() : connect());
+addEventListener('pagehide', disconnect);
+addEventListener('pageshow', e => { if (e.persisted) connect(); });
+if ($('#lost') && !location.pathname.startsWith('/login')) connect();
+
+// --- forms without leaving the page ---
+
+document.addEventListener('submit', async e => {
+  const form = /** @type {HTMLFormElement} */ (e.target);
+  const button = /** @type {HTMLButtonElement | null} */ (e.submitter);
+  if (!form.hasAttribute('data-inplace') || button?.formMethod === 'get') return;
+  e.preventDefault();
+  const to = button?.hasAttribute('formaction') ? button.formAction : form.action;
+  for (const b of form.querySelectorAll('button')) b.disabled = true;
+  try {
+    const fields = new FormData(form);
+    if (button?.name) fields.append(button.name, button.value);
+    // @ts-ignore FormData of text fields is what URLSearchParams takes
+    const { url, page } = await fetchPage(to, { method: 'POST', body: new URLSearchParams(fields) });
+    const main = page.getElementById('main');
+    if (!main) throw new Error('no page');
+    const at = new URL(url);
+    if (at.pathname === '/login') return location.assign(url);
+    root.dataset.seqs = page.documentElement.dataset.seqs;
+    $('#main').replaceWith(document.adoptNode(main));
+    $('#flash').focus();
+  } catch {
+    lost(true);
+    for (const b of form.querySelectorAll('button')) b.disabled = false;
+  }
+});
+
+// --- what the plan would be, while it is written ---
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let typing;
+document.addEventListener('input', e => {
+  const form = /** @type {HTMLElement} */ (e.target).closest?.('form[data-preview]');
+  if (!(form instanceof HTMLFormElement) || !$('[formmethod=get]', form)) return;
+  clearTimeout(typing);
+  typing = setTimeout(async () => {
+    const id = /** @type {string} */ (form.dataset.preview);
+    try {
+      // @ts-ignore as above
+      const { page } = await fetchPage('/plan?' + new URLSearchParams(new FormData(form)));
+      const now = page.getElementById(id), old = document.getElementById(id);
+      if (now && old) old.replaceWith(document.adoptNode(now));
+    } catch { /* the next key tries again */ }
+  }, 250);
+});

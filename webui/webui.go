@@ -1,0 +1,138 @@
+package webui
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"homehub/hub"
+)
+
+// Live is the state of the house. *hub.Hub satisfies it.
+type Live interface {
+	Snapshot() hub.Snapshot
+	Subscribe() *hub.Subscription
+}
+
+// Devices keeps what people decide about devices. Both calls return when the
+// decision is durable. *hub.Hub satisfies it.
+type Devices interface {
+	PutDevice(d hub.Device) error
+	DeleteDevice(ctx context.Context, id string) error
+}
+
+// Health says how the parts of the hub are. *hub.Health satisfies it.
+type Health interface {
+	Parts() ([]hub.Part, hub.Condition)
+}
+
+// Logs is the ring of the last log lines, oldest first.
+type Logs interface {
+	Lines() []string
+}
+
+// Clients are the broker log-ins of the owner's own programs. Put and Delete
+// return when the change is durable.
+type Clients interface {
+	Put(name string, grants []hub.Grant) (cred hub.Credential, secret string, err error)
+	List() []hub.Credential
+	Delete(id string) error
+}
+
+// Config is what a Server is made of. Live, Devices, Feeds, Users and Health
+// must be set; everything else may be zero.
+type Config struct {
+	Clock  hub.Clock      // the house's clock
+	Zone   *time.Location // the house's zone, UTC if nil; pages show no other
+	Logger *slog.Logger   // nil: nothing is logged
+
+	Live    Live
+	Devices Devices
+	Feeds   Feeds
+	Users   Users
+	Health  Health
+
+	Tokens    Tokens         // nil: no bearer tokens
+	TokenList func() []Token // for the page that revokes them; nil: not listed
+	Clients   Clients        // nil: no broker log-ins from here
+	Logs      Logs           // nil: no log on the status page
+
+	Version  string   // of the program; a page that sees it change reloads
+	ReadOpen bool     // looking needs no log-in; changing always does
+	Hosts    []string // names the hub is called by beside hub.local and its own addresses
+
+	// Preview is what the plan would be if device d had schedule s; nil: the
+	// editor shows none.
+	Preview func(d hub.Device, s hub.Schedule) (hub.Planned, error)
+	// Audit records that who did what; nil: nobody records it.
+	Audit func(who, what string)
+}
+
+// Server answers the house's browsers and programs.
+type Server struct {
+	cfg      Config
+	wall     hub.Clock // the machine's clock: log-ins and streams live in real time whatever the house's clock does
+	sessions *sessions
+	tries    *tries
+	hashing  hashing
+	streams  *streams
+	assets   *assets
+	texts    *texts
+	pages    *pages
+	routes   []route
+	handler  http.Handler
+	edit     sync.Mutex // one read-change-write of a device at a time
+}
+
+// New makes a server. Nothing runs until its Handler gets a request.
+func New(cfg Config) (*Server, error) {
+	if cfg.Live == nil || cfg.Devices == nil || cfg.Feeds == nil || cfg.Users == nil || cfg.Health == nil {
+		return nil, errors.New("webui needs Live, Devices, Feeds, Users and Health")
+	}
+	if cfg.Zone == nil {
+		cfg.Zone = time.UTC
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{cfg: cfg, sessions: newSessions(), tries: newTries(), hashing: newHashing(), streams: newStreams()}
+	var err error
+	if s.assets, err = newAssets(); err != nil {
+		return nil, err
+	}
+	if s.texts, err = newTexts(); err != nil {
+		return nil, err
+	}
+	if s.pages, err = newPages(); err != nil {
+		return nil, err
+	}
+	s.routes = s.table()
+	s.handler = s.guard(s.mux())
+	return s, nil
+}
+
+// Handler answers every request of the hub's web address. Its server must not
+// set a WriteTimeout: streams last as long as the page is open, and set their
+// own deadline for every write.
+func (s *Server) Handler() http.Handler { return s.handler }
+
+// Close ends all streams and refuses new ones, so that the HTTP server can
+// shut down in time.
+func (s *Server) Close() { s.streams.close() }
+
+// now is the time of the house in its zone.
+func (s *Server) now() time.Time { return s.cfg.Clock.Now().In(s.cfg.Zone) }
+
+func (s *Server) audit(v viewer, what string) {
+	if s.cfg.Audit == nil {
+		return
+	}
+	who := v.user
+	if who == "" {
+		who = v.addr
+	}
+	s.cfg.Audit(who, what)
+}
