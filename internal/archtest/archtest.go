@@ -28,7 +28,7 @@ type rule struct {
 var rules = map[string]rule{
 	// Level 0: nothing of ours.
 	"hub":     {},
-	"tsdb":    {foreign: []string{"golang.org/x/sys", "github.com/klauspost/compress"}},
+	"tsdb":    {foreign: []string{"golang.org/x/sys"}},
 	"systemd": {},
 	// Level 1: the vocabulary, and the one library they wrap.
 	"dsmr":      {own: []string{"hub"}, foreign: []string{"go.bug.st/serial", "golang.org/x/sys"}},

@@ -1,0 +1,58 @@
+# homehub: `make run` to see it, `make test` to check everything that CI checks.
+
+GO       ?= go
+DIST     := dist
+UI       := webui/third_party
+UPLOT    := webui/node_modules/uplot
+export CGO_ENABLED = 0
+
+.PHONY: build run test race check lint bench fuzz cross screenshots ui deps clean
+
+run: build ## build everything and start the demo
+	@$(DIST)/homehub demo $(ARGS)
+
+build: ui ## static binary in dist/
+	$(GO) build -trimpath -ldflags "-s -w" -o $(DIST)/homehub ./cmd/homehub
+
+# The chart library is copied from npm into the folder that is embedded.
+# Without npm the hub is built all the same; its charts are tables then.
+ui:
+	@sh scripts/ui.sh
+
+test: deps check ## everything that CI runs
+
+check: lint race cross
+
+# cgo is for the race detector only; what is shipped is built without.
+race:
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=20m ./...
+
+lint:
+	@files=$$($(GO) tool gofumpt -l $$(git ls-files '*.go')); if [ -n "$$files" ]; then echo "gofumpt would change:"; echo "$$files"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+# The Pi's processors: everything must compile there, tests included.
+cross:
+	GOARCH=arm64 $(GO) vet ./...
+	GOARCH=arm GOARM=6 $(GO) vet ./...
+	GOOS=linux GOARCH=arm64 $(GO) build -trimpath -ldflags "-s -w" -o $(DIST)/homehub-arm64 ./cmd/homehub
+	@sh scripts/size.sh $(DIST)/homehub-arm64 16777216
+
+bench: ## benchmarks of every package
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+FUZZTIME ?= 30s
+fuzz: ## every fuzz target for FUZZTIME
+	@sh scripts/fuzz.sh $(FUZZTIME)
+
+screenshots: build deps ## pictures of the pages in docs/screens
+	$(GO) test -count=1 -run TestScreens ./webui -screens $(CURDIR)/docs/screens
+
+# What the tests need beyond Go: the npm packages and a browser.
+deps:
+	@sh scripts/deps.sh
+
+clean:
+	rm -rf $(DIST) webui/node_modules
+	find $(UI) -type f ! -name README -delete

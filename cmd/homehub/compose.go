@@ -1,0 +1,313 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"homehub/dsmr"
+	"homehub/gpio"
+	"homehub/hub"
+	"homehub/mqtt"
+	"homehub/scheduler"
+	"homehub/store"
+	"homehub/systemd"
+	"homehub/tsdb"
+	"homehub/webui"
+)
+
+// options are what demo needs beyond the configuration file. For serve all of
+// it is zero.
+type options struct {
+	clock    hub.Clock
+	notifier systemd.Notifier
+	ring     *logRing
+	// prepare fills a new data folder before anything runs.
+	prepare func(i *installation) error
+	// ready is called once the pages are served.
+	ready func(i *installation)
+	// beside runs along, and ends with the hub.
+	beside func(ctx context.Context, i *installation) error
+}
+
+// installation is one hub with all its parts, in the order they are built;
+// they are closed the other way round.
+type installation struct {
+	cfg    Config
+	opt    options
+	zone   *time.Location
+	logger *slog.Logger
+
+	health *hub.Health
+	db     *tsdb.DB
+	store  *store.Store
+	broker *mqtt.Broker
+	relays *gpio.Relays // nil: this machine has no header
+	hub    *hub.Hub
+	loop   *scheduler.Loop
+	pages  *webui.Server
+	web    net.Listener
+
+	closers []func() error
+	beats   beats
+}
+
+// run builds a hub, serves until ctx ends, and closes it.
+func run(ctx context.Context, cfg Config, opt options, logger *slog.Logger) error {
+	i := &installation{cfg: cfg, opt: opt, logger: logger, beats: newBeats()}
+	err := i.build()
+	if err == nil {
+		err = i.serve(ctx)
+	}
+	return errors.Join(err, i.close())
+}
+
+// close closes what was built, the last first.
+func (i *installation) close() error {
+	var errs []error
+	for n := len(i.closers) - 1; n >= 0; n-- {
+		errs = append(errs, i.closers[n]())
+	}
+	i.closers = nil
+	return errors.Join(errs...)
+}
+
+func (i *installation) part(name string) *slog.Logger { return i.logger.With("part", name) }
+
+func (i *installation) condition(name string) func(hub.Condition, string) {
+	return func(c hub.Condition, reason string) { i.health.Set(name, c, reason) }
+}
+
+func (i *installation) build() error {
+	var err error
+	if i.zone, err = time.LoadLocation(i.cfg.House.Zone); err != nil {
+		return err
+	}
+	i.health = hub.NewHealth(i.opt.clock, i.logger)
+	for _, step := range []func() error{i.buildStorage, i.buildBroker, i.buildRelays, i.buildHub, i.buildPages} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildStorage opens the data folder. The engine locks it, so it comes first:
+// a second hub on the same folder must touch nothing.
+func (i *installation) buildStorage() error {
+	var err error
+	i.db, err = tsdb.Open(tsdb.Config{
+		Dir: i.cfg.Data.Dir, Window: time.Duration(i.cfg.Data.Window),
+		Now: i.opt.clock.Now, Logger: i.part("storage"),
+	})
+	if err != nil {
+		return fmt.Errorf("opening the data folder: %w", err)
+	}
+	i.closers = append(i.closers, i.db.Close)
+	i.reportStorage(nil)
+	i.store, err = store.Open(store.Config{Dir: i.cfg.Data.Dir, Logger: i.part("settings"), Now: i.opt.clock.Now})
+	if err != nil {
+		return fmt.Errorf("opening the settings: %w", err)
+	}
+	i.closers = append(i.closers, i.store.Close)
+	i.reportStore()
+	return nil
+}
+
+func (i *installation) buildBroker() error {
+	var err error
+	i.broker, err = mqtt.New(mqtt.Config{
+		Addr: i.cfg.MQTT.Listen, Vault: i.store, Clock: i.opt.clock, Logger: i.part("broker"),
+		Report:    func(r hub.Report) { i.hub.Report(r) },
+		Condition: i.condition("broker"),
+		StateFile: i.cfg.Data.Dir + "/retained.bin",
+	})
+	return err
+}
+
+// buildRelays takes the header's pins. Most machines have none: that is worth
+// a line on the status page only where somebody has set up a relay.
+func (i *installation) buildRelays() error {
+	var err error
+	i.relays, err = gpio.New(gpio.Config{
+		Clock: i.opt.clock, Logger: i.part("relays"), Report: func(r hub.Report) { i.hub.Report(r) }, Condition: i.condition("relays"),
+	})
+	if err == nil {
+		i.closers = append(i.closers, i.relays.Close)
+		return nil
+	}
+	i.relays = nil
+	if slices.ContainsFunc(i.store.Devices(), func(d hub.Device) bool { return d.Family == hub.FamilyGPIO }) {
+		i.health.Set("relays", hub.Down, err.Error())
+	}
+	return nil
+}
+
+func (i *installation) buildHub() error {
+	actuators := map[hub.Family]hub.Actuator{hub.FamilyEmonESP: i.broker, hub.FamilyOpenEVSE: i.broker}
+	if i.relays != nil {
+		actuators[hub.FamilyGPIO] = i.relays
+	}
+	var err error
+	i.hub, err = hub.New(hub.Config{
+		Clock: i.opt.clock, Logger: i.part("hub"), Recorder: i.db, Interval: time.Duration(i.cfg.Data.Interval),
+		Keeper: i.store, Devices: i.store.Devices(), Ensure: i.ensureFeed, Last: i.lastOf,
+		Actuators: actuators,
+	})
+	if err != nil {
+		return err
+	}
+	if i.opt.prepare != nil {
+		if err := i.opt.prepare(i); err != nil {
+			return err
+		}
+	}
+	wake := i.hub.Subscribe()
+	i.closers = append(i.closers, func() error { wake.Close(); return nil })
+	i.loop = scheduler.New(scheduler.Config{
+		Clock: i.opt.clock, Zone: i.zone, Logger: i.part("scheduler"), House: i.hub, Wake: wake.C(),
+		Outlook: &outlook{db: i.db, settings: i.store, zone: i.zone, live: i.hub}, Keeper: i.store,
+		Import: hub.Watt(i.cfg.House.ImportLimit), Condition: i.condition("scheduler"),
+	})
+	return nil
+}
+
+func (i *installation) buildPages() error {
+	var err error
+	i.web, err = net.Listen("tcp", i.cfg.Web.Listen)
+	if err != nil {
+		return fmt.Errorf("the pages can not listen on %s (%w): stop what uses it, or choose another address with --listen or web.listen", i.cfg.Web.Listen, err)
+	}
+	i.pages, err = webui.New(webui.Config{
+		Clock: i.opt.clock, Zone: i.zone, Logger: i.part("web"), Live: i.hub,
+		Devices: deviceDesk{i.hub, i.store, i.broker}, Feeds: feedShelf{i.db, i.hub}, Users: people{i.store},
+		Tokens: tokens{i.store}, TokenList: tokens{i.store}.list, Clients: clientDesk{i.store, i.broker, i.opt.clock},
+		Health: i.health, Logs: i.opt.ring, Version: version(), ReadOpen: i.cfg.Web.ReadOpen, Hosts: i.cfg.Web.Hosts,
+		Preview: i.loop.Preview,
+		Audit: func(who, what string) {
+			if err := i.store.Audit(who, what); err != nil {
+				i.logger.Warn("writing the audit log", "err", err)
+			}
+		},
+	})
+	return err
+}
+
+// serve runs every loop until ctx ends or one fails.
+func (i *installation) serve(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	server := &http.Server{
+		Handler: i.pages.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(i.part("web").Handler(), slog.LevelDebug),
+	}
+	i.health.Set("web", hub.OK, "")
+	group.Go(func() error {
+		if err := server.Serve(i.web); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		_ = i.opt.notifier.Stopping()
+		i.pages.Close() // streams never end by themselves
+		stop, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		return errors.Join(server.Shutdown(stop), server.Close())
+	})
+	group.Go(func() error { return i.broker.Run(ctx) })
+	group.Go(func() error { return i.broker.Mirror(ctx, i.hub) })
+	group.Go(func() error { return i.hub.Run(ctx) })
+	group.Go(func() error { return i.loop.Run(ctx) })
+	group.Go(func() error { return i.followDevices(ctx) })
+	group.Go(func() error { return i.flush(ctx) })
+	group.Go(func() error { return i.readMeter(ctx) })
+	group.Go(func() error {
+		return i.opt.notifier.Watch(ctx, i.alive, func(err error) { i.logger.Error("the watchdog is not fed", "err", err) })
+	})
+	if i.opt.beside != nil {
+		group.Go(func() error { return i.opt.beside(ctx, i) })
+	}
+	if err := i.opt.notifier.Ready(); err != nil {
+		i.logger.Warn("telling systemd that the hub is ready", "err", err)
+	}
+	i.logger.Info("serving", "pages", i.web.Addr().String(), "mqtt", i.broker.Addr().String())
+	if i.opt.ready != nil {
+		i.opt.ready(i)
+	}
+	return group.Wait()
+}
+
+// readMeter reads the P1 port for as long as the hub runs. A port that is not
+// there is a line on the status page, not an end.
+func (i *installation) readMeter(ctx context.Context) error {
+	m := i.cfg.Meter
+	if m.Kind == "none" {
+		i.health.Set("meter", hub.Degraded, "no meter is configured: set meter.kind in "+defaultConfigFile)
+		<-ctx.Done()
+		return nil
+	}
+	cfg, err := meterConfig(i.cfg, i.zone)
+	if err != nil {
+		return err
+	}
+	source := dsmr.Source{Kind: m.Kind, Address: m.Port, Speed: 1}
+	if m.Kind == dsmr.Serial && m.Port == "auto" {
+		if source, err = i.findMeter(ctx, cfg); err != nil {
+			return nil // ctx ended
+		}
+	}
+	return dsmr.Run(ctx, dsmr.RunConfig{
+		Config: cfg, Source: source, Clock: i.opt.clock, Observe: i.hub.Observe, Condition: i.condition("meter"),
+	})
+}
+
+// findMeter looks for the meter until it is found or ctx ends.
+func (i *installation) findMeter(ctx context.Context, cfg dsmr.Config) (dsmr.Source, error) {
+	for wait := time.Second; ; wait = min(2*wait, 30*time.Second) {
+		source, err := dsmr.Detect(ctx, dsmr.DetectConfig{Config: cfg})
+		if err == nil {
+			i.logger.Info("meter found", "port", source.Address, "baud", source.Baud)
+			return source, nil
+		}
+		i.health.Set("meter", hub.Down, err.Error())
+		if err := (hub.Clock{}).Sleep(ctx, wait); err != nil {
+			return source, err
+		}
+	}
+}
+
+// followDevices tells broker and relays which topics and pins belong to whom.
+func (i *installation) followDevices(ctx context.Context) error {
+	sub := i.hub.Subscribe()
+	defer sub.Close()
+	last := ""
+	for {
+		var devices []hub.Device
+		var key strings.Builder
+		for _, s := range i.hub.Snapshot().Devices {
+			devices = append(devices, s.Device)
+			fmt.Fprintf(&key, "%s %s %s %s %s|", s.ID, s.Name, s.Family, s.Role, s.Topic)
+		}
+		if key.String() != last || last == "" {
+			last = key.String()
+			i.broker.SetDevices(devices)
+			if i.relays != nil {
+				i.relays.SetDevices(devices)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sub.C():
+		}
+	}
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// homehub runs a command in this process.
+func homehub(t *testing.T, in string, args ...string) (code int, out, errOut string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = execute(context.Background(), args, strings.NewReader(in), &o, &e)
+	return code, o.String(), e.String()
+}
+
+func TestPHPFinaComesOutAsItWentIn(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	odd := []uint32{0x7fc00000, 0x7fc12345, 0xffc00001, 0x80000000, math.Float32bits(0.1), math.Float32bits(1e30), 0, math.Float32bits(-3.7)}
+	for name, start := range map[string]uint32{"aligned": 1_000_000, "unaligned": 1_000_025} {
+		t.Run(name, func(t *testing.T) {
+			dir, data := t.TempDir(), t.TempDir()
+			meta := binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(make([]byte, 8), 10), start)
+			var dat []byte
+			for i := range 5000 {
+				bits := math.Float32bits(float32(rng.IntN(3000)))
+				if i%7 == 0 {
+					bits = odd[rng.IntN(len(odd))]
+				}
+				dat = binary.LittleEndian.AppendUint32(dat, bits)
+			}
+			stray := append(bytes.Clone(dat), 1, 2)
+			in := filepath.Join(dir, "12")
+			for ext, b := range map[string][]byte{".meta": meta, ".dat": stray} {
+				if err := os.WriteFile(in+ext, b, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			code, _, errOut := homehub(t, "", "feed", "--data", data, "import-phpfina", "old_w", in+".meta", in+".dat")
+			if code != exitOK || !strings.Contains(errOut, "2 stray bytes") {
+				t.Fatalf("import: %d %s", code, errOut)
+			}
+			back := filepath.Join(dir, "back")
+			if code, _, errOut := homehub(t, "", "feed", "--data", data, "export-phpfina", "old_w", back); code != exitOK {
+				t.Fatalf("export: %d %s", code, errOut)
+			}
+			for ext, want := range map[string][]byte{".meta": meta, ".dat": dat} {
+				got, err := os.ReadFile(back + ext)
+				if err != nil || !bytes.Equal(got, want) {
+					t.Errorf("%s differs (%v)", ext, err)
+				}
+			}
+		})
+	}
+}
+
+func TestTextInAndOut(t *testing.T) {
+	data := t.TempDir()
+	csv := "time,value\n2026-01-01T00:00:00Z,1\n2026-01-01T00:00:10Z,2.5\n2026-01-01T00:00:30Z,4\n"
+	if code, out, errOut := homehub(t, csv, "feed", "--data", data, "import", "x", "-", "--decimals", "1", "--unit", "W"); code != exitOK || !strings.HasPrefix(out, "3 points") {
+		t.Fatalf("%d %s %s", code, out, errOut)
+	}
+	if code, out, _ := homehub(t, csv+"2026-01-01T00:00:40Z,5\n", "feed", "--data", data, "import", "x", "-", "--resume"); code != exitOK || !strings.HasPrefix(out, "1 points") {
+		t.Errorf("resumed: %d %s", code, out)
+	}
+	code, out, _ := homehub(t, "", "feed", "--data", data, "export", "x", "-")
+	if code != exitOK || !strings.Contains(out, "2026-01-01T00:00:10Z,2.5") || !strings.Contains(out, "2026-01-01T00:00:40Z,5") {
+		t.Errorf("exported: %d\n%s", code, out)
+	}
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+		out  string
+	}{
+		{"list", []string{"list"}, exitOK, "x"},
+		{"list as JSON", []string{"list", "--json"}, exitOK, `"name": "x"`},
+		{"info", []string{"info", "x"}, exitOK, "points    4"},
+		{"info of nothing", []string{"info", "y"}, exitFailure, "there is no feed"},
+		{"check", []string{"check"}, exitOK, "0 damaged"},
+		{"repair", []string{"repair"}, exitOK, "0 damaged"},
+		{"bad time", []string{"trim", "x", "--before", "soon"}, exitUsage, "--before"},
+		{"trim", []string{"trim", "x", "--before", "2026-01-01T00:00:30Z"}, exitOK, ""},
+		{"delete", []string{"delete", "x"}, exitOK, ""},
+		{"export of nothing", []string{"export", "x", "-"}, exitFailure, "no such feed"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, out, errOut := homehub(t, "", append([]string{"feed", "--data", data}, test.args...)...)
+			if code != test.code || !strings.Contains(out+errOut, test.out) {
+				t.Errorf("exit code %d, want %d, with %q:\n%s%s", code, test.code, test.out, out, errOut)
+			}
+		})
+	}
+	if code, _, errOut := homehub(t, "", "feed", "--data", data+"/nope", "list"); code != exitFailure || !strings.Contains(errOut, "no such file") {
+		t.Errorf("a folder that is not there: %d %s", code, errOut)
+	}
+}

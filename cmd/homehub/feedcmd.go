@@ -1,0 +1,182 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"homehub/tsdb"
+)
+
+// feedFlags are common to all feed commands.
+type feedFlags struct {
+	dir  string
+	json bool
+}
+
+func newFeed() *cobra.Command {
+	f := &feedFlags{}
+	cmd := &cobra.Command{
+		Use:   "feed",
+		Short: "Look at and repair the stored history",
+		Long: `Look at and repair the stored history. The hub must not be running on the same
+data folder: a running one shows its feeds at /api/feeds.`,
+	}
+	cmd.PersistentFlags().StringVar(&f.dir, "data", defaults().Data.Dir, "data folder")
+	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON")
+	cmd.AddCommand(f.list(), f.info(), f.check(), f.repair(), f.trim(), f.delete(),
+		f.importText(), f.exportText(), f.importPHPFina(), f.exportPHPFina())
+	return cmd
+}
+
+// with runs a command on the open folder; one that a hub holds is refused with
+// its pid.
+func (f *feedFlags) with(run func(cmd *cobra.Command, db *tsdb.DB, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) (err error) {
+		if _, err := os.Stat(f.dir); err != nil {
+			return fmt.Errorf("opening the data folder: %w", err)
+		}
+		logger, _ := newLogger(cmd.ErrOrStderr(), slog.LevelError)
+		db, err := tsdb.Open(tsdb.Config{Dir: f.dir, Logger: logger})
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, db.Close()) }()
+		return run(cmd, db, args)
+	}
+}
+
+func (f *feedFlags) print(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
+
+func (f *feedFlags) list() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List all feeds",
+		Args:  cobra.NoArgs,
+		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
+			if f.json {
+				return f.print(cmd.OutOrStdout(), db.Feeds())
+			}
+			w := tabwriter.NewWriter(cmd.OutOrStdout(), 2, 8, 2, ' ', 0)
+			fmt.Fprintln(w, "FEED\tKIND\tUNIT\tEVERY\tPOINTS\tBYTES\tFIRST\tLAST")
+			for _, d := range db.Feeds() {
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%d\t%s\t%s\n", d.Name, d.Kind, d.Unit, duration(d.Interval), d.Points, d.Bytes, stamp(d.First), stamp(d.Last))
+			}
+			return w.Flush()
+		}),
+	}
+}
+
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+func (f *feedFlags) info() *cobra.Command {
+	return &cobra.Command{
+		Use:   "info NAME",
+		Short: "Show one feed",
+		Args:  cobra.ExactArgs(1),
+		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, args []string) error {
+			for _, d := range db.Feeds() {
+				if d.Name != args[0] {
+					continue
+				}
+				if f.json {
+					return f.print(cmd.OutOrStdout(), d)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "feed      %s\nkind      %s\nunit      %s\nevery     %s\npoints    %d\nbytes     %d\nfirst     %s\nlast      %s\ndurable   %s\n",
+					d.Name, d.Kind, d.Unit, duration(d.Interval), d.Points, d.Bytes, stamp(d.First), stamp(d.Last), stamp(d.Durable))
+				return nil
+			}
+			return fmt.Errorf("there is no feed %q in %s", args[0], f.dir)
+		}),
+	}
+}
+
+func (f *feedFlags) check() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check",
+		Short: "Read every block and say whether it is whole; changes nothing",
+		Args:  cobra.NoArgs,
+		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
+			return f.report(cmd, db.Check(nil))
+		}),
+	}
+}
+
+func (f *feedFlags) repair() *cobra.Command {
+	return &cobra.Command{
+		Use:   "repair",
+		Short: "Make damaged indexes again; readings are never deleted or overwritten",
+		Args:  cobra.NoArgs,
+		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
+			report, err := db.Repair(nil)
+			if err != nil {
+				return err
+			}
+			return f.report(cmd, report)
+		}),
+	}
+}
+
+// report prints what was found; damage is exit code 1.
+func (f *feedFlags) report(cmd *cobra.Command, r tsdb.CheckReport) error {
+	out := cmd.OutOrStdout()
+	if f.json {
+		if err := f.print(out, r); err != nil {
+			return err
+		}
+	} else {
+		for _, b := range r.Bad {
+			fmt.Fprintf(out, "%s: %s to %s can not be read: %s\n", b.Feed, stamp(b.From), stamp(b.To), b.Why)
+		}
+		fmt.Fprintf(out, "%d segments, %d blocks, %d points, %d bytes, %d indexes made again, %d damaged\n",
+			r.Segments, r.Blocks, r.Points, r.Bytes, r.Indexed, len(r.Bad))
+	}
+	if len(r.Bad) > 0 {
+		return errSilent
+	}
+	return nil
+}
+
+func (f *feedFlags) trim() *cobra.Command {
+	var before string
+	cmd := &cobra.Command{
+		Use:     "trim NAME --before TIME",
+		Short:   "Forget what a feed has from before a time",
+		Example: "  homehub feed trim import_w --before 2020-01-01T00:00:00Z",
+		Args:    cobra.ExactArgs(1),
+		RunE: f.with(func(_ *cobra.Command, db *tsdb.DB, args []string) error {
+			at, err := time.Parse(time.RFC3339, before)
+			if err != nil {
+				return usageError{errors.New("--before needs a time like 2020-01-01T00:00:00Z")}
+			}
+			return db.Trim(args[0], at)
+		}),
+	}
+	cmd.Flags().StringVar(&before, "before", "", "the first instant that stays")
+	return cmd
+}
+
+func (f *feedFlags) delete() *cobra.Command {
+	return &cobra.Command{
+		Use:   "delete NAME",
+		Short: "Forget a feed and all that it has",
+		Args:  cobra.ExactArgs(1),
+		RunE:  f.with(func(_ *cobra.Command, db *tsdb.DB, args []string) error { return db.Delete(args[0]) }),
+	}
+}

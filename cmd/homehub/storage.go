@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"homehub/hub"
+	"homehub/tsdb"
+)
+
+// snapshotEvery is how often the decisions are copied to a snapshot file, if
+// they changed.
+const snapshotEvery = time.Hour
+
+// beats are the signs of life that feed the watchdog, in machine time.
+type beats struct{ flush *atomic.Int64 }
+
+func newBeats() beats {
+	b := beats{flush: &atomic.Int64{}}
+	b.flush.Store(time.Now().UnixNano())
+	return b
+}
+
+// flush brings readings to the card once per window, for as long as the hub
+// runs. The last flush is the engine's Close.
+func (i *installation) flush(ctx context.Context) error {
+	window := i.opt.clock.Ticker(time.Duration(i.cfg.Data.Window))
+	defer window.Stop()
+	snapshot := time.NewTicker(snapshotEvery)
+	defer snapshot.Stop()
+	for {
+		i.beats.flush.Store(time.Now().UnixNano())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-window.C:
+			i.reportStorage(i.db.Flush(i.opt.clock.Now()))
+			i.reportStore()
+		case <-snapshot.C:
+			if err := i.store.Snapshot(); err != nil {
+				i.logger.Warn("copying the settings", "err", err)
+			}
+		}
+	}
+}
+
+// reportStorage says on the status page how the engine is.
+func (i *installation) reportStorage(err error) {
+	s := i.db.Status()
+	switch reason := strings.Join(s.Reasons, "; "); {
+	case s.State == tsdb.StateReadOnly || s.State == tsdb.StateDiskFull || err != nil && !errors.Is(err, tsdb.ErrClosed):
+		if reason == "" {
+			reason = fmt.Sprint(err)
+		}
+		i.health.Set("storage", hub.Down, "nothing is being stored: "+reason)
+	case s.State == tsdb.StateDamaged:
+		i.health.Set("storage", hub.Degraded, "a part of the history can not be read: "+reason)
+	case s.Parked > 0:
+		i.health.Set("storage", hub.Degraded, fmt.Sprintf("%d readings with an impossible time were set aside: check the meter's clock", s.Parked))
+	default:
+		i.health.Set("storage", hub.OK, "")
+	}
+}
+
+func (i *installation) reportStore() {
+	if problem := i.store.Problem(); problem != "" {
+		i.health.Set("settings", hub.Degraded, problem)
+		return
+	}
+	i.health.Set("settings", hub.OK, "")
+}
+
+// alive is what the watchdog asks: the loops that must never stand still. A
+// meter that is silent is not among them, its reader is.
+func (i *installation) alive() error {
+	limit := max(20*time.Second, 2*i.opt.clock.Real(time.Duration(i.cfg.Data.Window)))
+	if silent := time.Since(time.Unix(0, i.beats.flush.Load())); silent > limit {
+		return fmt.Errorf("storage has stood still for %v", silent.Round(time.Second))
+	}
+	return i.loop.Alive(20 * time.Second)
+}
+
+// ensureFeed makes a feed of the hub. A folder that can not be written must
+// not keep the hub from running, so the engine's state tells of it, not an
+// error.
+func (i *installation) ensureFeed(spec hub.FeedSpec) error {
+	kind := tsdb.Power
+	if spec.Counter {
+		kind = tsdb.Counter
+	}
+	err := i.db.Create(tsdb.FeedConfig{Name: spec.Name, Interval: time.Duration(i.cfg.Data.Interval), Kind: kind, Unit: spec.Unit})
+	if err != nil {
+		i.logger.Warn("making a feed", "feed", spec.Name, "err", err)
+	}
+	return nil
+}
+
+// lastOf is the last stored value of a counter.
+func (i *installation) lastOf(feed string) (int64, bool) {
+	p, ok := lastPoint(i.db, feed)
+	return int64(p.Value), ok
+}
+
+// lastPoint is the newest point of a feed.
+func lastPoint(db *tsdb.DB, feed string) (tsdb.Point, bool) {
+	for _, f := range db.Feeds() {
+		if f.Name != feed || f.Last.IsZero() {
+			continue
+		}
+		points, err := db.Query(feed, tsdb.Query{Start: f.Last, End: f.Last.Add(f.Interval), Of: tsdb.Raw})
+		if err == nil && len(points) > 0 && points[len(points)-1].OK {
+			return points[len(points)-1], true
+		}
+	}
+	return tsdb.Point{}, false
+}

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Installs what the tests need beyond Go: the npm packages, and chromium as
+# root on Debian. Elsewhere it says in one line what to install; in CI that is
+# a failure, so that no browser test is skipped unseen.
+set -eu
+cd "$(dirname "$0")/.."
+missing() {
+	echo "$1"
+	[ "${CI:-}" != true ]
+}
+if command -v npm >/dev/null 2>&1; then
+	if [ ! -d webui/node_modules/axe-core ] || [ webui/package-lock.json -nt webui/node_modules/.package-lock.json ]; then
+		(cd webui && npm ci --ignore-scripts --no-audit --no-fund --silent)
+	fi
+	sh scripts/ui.sh
+else
+	missing "the browser tests need npm: apt-get install npm" || exit 1
+fi
+if ! command -v chromium >/dev/null 2>&1; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null
+	else
+		missing "the browser tests need chromium: sudo apt-get install chromium" || exit 1
+	fi
+fi
+if ! command -v gcc >/dev/null 2>&1; then
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
+	else
+		missing "the race detector needs gcc: sudo apt-get install gcc" || exit 1
+	fi
+fi
