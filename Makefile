@@ -46,8 +46,9 @@ FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME
 	@sh scripts/fuzz.sh $(FUZZTIME)
 
-screenshots: build deps ## pictures of the pages in docs/screens
-	$(GO) test -count=1 -run TestScreens ./webui -screens $(CURDIR)/docs/screens
+screenshots: deps ## pictures of the pages in docs/screens
+	mkdir -p docs/screens
+	$(GO) test -count=1 -run TestScreens ./cmd/homehub -screens $(CURDIR)/docs/screens
 
 # What the tests need beyond Go: the npm packages and a browser.
 deps:
