@@ -213,8 +213,9 @@ type live struct {
 	At        time.Time
 	AgeS      float64 `json:"age_s"`
 	Stale     bool
-	ImportW   int `json:"import_w"`
-	ExportW   int `json:"export_w"`
+	ImportW   int  `json:"import_w"`
+	ExportW   int  `json:"export_w"`
+	SolarW    *int `json:"solar_w"`
 	Registers map[string]int64
 	Durable   *time.Time `json:"durable_until"`
 }

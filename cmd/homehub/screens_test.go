@@ -21,9 +21,10 @@ func TestScreens(t *testing.T) {
 		t.Skip("only with -screens")
 	}
 	p := launch(t, "demo", "--history", "40d", "--start", "2026-06-18T13:20", "--listen", "{web}", "--mqtt", "{mqtt}")
-	p.until("there is a plan and a reading", 20*time.Second, func() bool {
+	p.until("everything has spoken", 40*time.Second, func() bool {
 		c, _ := p.condition("scheduler")
-		return c == "ok" && !p.live().At.IsZero()
+		l := p.live()
+		return c == "ok" && !l.At.IsZero() && l.SolarW != nil && *l.SolarW > 0 && l.AgeS < 5
 	})
 	alloc, cancel := chromedp.NewExecAllocator(t.Context(),
 		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,

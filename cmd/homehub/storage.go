@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -74,14 +75,28 @@ func (i *installation) reportStore() {
 	i.health.Set("settings", hub.OK, "")
 }
 
+// readerLimit is how long the meter's reader may say that all is well without
+// a reading. It gives a silent port up after 10 s to a minute by itself.
+const readerLimit = 2 * time.Minute
+
 // alive is what the watchdog asks: the loops that must never stand still. A
-// meter that is silent is not among them, its reader is.
+// meter that is silent is not among them, its reader is: one that neither
+// reads nor notices the silence is stuck.
 func (i *installation) alive() error {
+	s := i.hub.Snapshot()
+	if age := i.opt.clock.Real(s.Age()); s.HasReading && age > readerLimit && i.isOK("meter") {
+		return fmt.Errorf("the meter's reader has stood still for %v", age.Round(time.Second))
+	}
 	limit := max(20*time.Second, 2*i.opt.clock.Real(time.Duration(i.cfg.Data.Window)))
 	if silent := time.Since(time.Unix(0, i.beats.flush.Load())); silent > limit {
 		return fmt.Errorf("storage has stood still for %v", silent.Round(time.Second))
 	}
 	return i.loop.Alive(20 * time.Second)
+}
+
+func (i *installation) isOK(part string) bool {
+	parts, _ := i.health.Parts()
+	return slices.ContainsFunc(parts, func(p hub.Part) bool { return p.Name == part && p.Condition == hub.OK })
 }
 
 // ensureFeed makes a feed of the hub. A folder that can not be written must
