@@ -77,3 +77,19 @@ func (p *Plan) RunAt(device string, t time.Time) (run Run, ok bool) {
 	}
 	return Run{}, false
 }
+
+// Stretches are the runs for people: one that follows on another is joined to
+// it, whatever the amps, since a change of current is no new run to them.
+func (p Planned) Stretches() []Run {
+	var joined []Run
+	for _, r := range p.Runs {
+		if n := len(joined); n > 0 && joined[n-1].End.Equal(r.Start) {
+			joined[n-1].End = r.End
+			joined[n-1].Power = max(joined[n-1].Power, r.Power)
+			joined[n-1].Amps = max(joined[n-1].Amps, r.Amps)
+			continue
+		}
+		joined = append(joined, r)
+	}
+	return joined
+}

@@ -160,7 +160,7 @@ func (l *Loop) stalePlan(s hub.Snapshot, now time.Time) bool {
 		if !d.Switched() {
 			continue
 		}
-		fmt.Fprintf(&b, "|%s %s %v %d %d %d %v", d.ID, d.ModeAt(now), d.Plugged, d.Power, d.MaxAmps, d.Phases, d.Online)
+		fmt.Fprintf(&b, "|%s %s %d %v %d %d %d %v", d.ID, d.ModeAt(now), d.Has&hub.ReportPlugged, d.Plugged, d.Power, d.MaxAmps, d.Phases, d.Online)
 		if j := l.jobs[d.ID]; j != nil && d.Schedule != nil {
 			fmt.Fprintf(&b, " %+v %d %v %v", *d.Schedule, j.Deadline.Unix(), j.over(d.Schedule, d.Device), j.RunEnd.After(now))
 		}

@@ -195,7 +195,7 @@ func reasonOf(in Inputs, w wish, p hub.Planned) string {
 		text = fmt.Sprintf("the cheapest quarters before %s lie between %s and %s", clockOf(p.Deadline, in.Zone), from, to)
 	}
 	if saving := p.CostNow - p.Cost; saving >= 5_000 {
-		text += fmt.Sprintf("; starting now would cost %s more", saving.Euro())
+		text += fmt.Sprintf("; starting now would cost € %s more", saving.Euro())
 	}
 	if p.Short > 0 {
 		text += fmt.Sprintf("; %.1f kWh will be missing", float64(p.Short)/1000)

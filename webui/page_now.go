@@ -135,7 +135,7 @@ func (p *nowPage) next(snap hub.Snapshot, now time.Time) {
 	}
 	var runs []hub.Run
 	for _, d := range snap.Plan.Devices {
-		for _, run := range d.Runs {
+		for _, run := range d.Stretches() {
 			if run.End.After(now) && names[run.Device] != "" {
 				runs = append(runs, run)
 			}

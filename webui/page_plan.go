@@ -166,7 +166,7 @@ func (l locale) wish(s *hub.Schedule, now time.Time) string {
 
 func (l locale) planned(d hub.Planned, plan *hub.Plan, now time.Time) *plannedView {
 	v := &plannedView{Reason: d.Reason}
-	for _, run := range d.Runs {
+	for _, run := range d.Stretches() {
 		if run.End.After(now) {
 			v.Runs = append(v.Runs, l.runText(run, now))
 		}
