@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -41,6 +42,10 @@ type Config struct {
 	Logger *slog.Logger
 	// Report gets what devices say, one call at a time.
 	Report func(hub.Report)
+	// Meter says which topics carry values of the smart meter, zero for none,
+	// and Observe gets the readings that are made of them, one call at a time.
+	Meter   MeterMap
+	Observe func(hub.Reading)
 	// Condition gets how the broker is, with the reason for people.
 	Condition func(c hub.Condition, reason string)
 	StateFile string // snapshot of durable retained topics; "" = they end with the process
@@ -58,6 +63,7 @@ type Broker struct {
 	door     *door
 	shelf    *shelf
 	fleet    *fleet
+	meter    *meter // nil: no topic carries its values
 	turns    *turns
 	troubles *troubles
 	written  []byte // the snapshot as it is on the card; Run's goroutine only
@@ -88,6 +94,9 @@ func New(cfg Config) (*Broker, error) {
 	b.door = newDoor(b.limits)
 	b.shelf = newShelf(&b.limits)
 	b.fleet = newFleet(cfg.Clock, cfg.Logger, cfg.Report, b.send)
+	if !cfg.Meter.IsZero() {
+		b.meter = newMeter(cfg, b.notUnderstood)
+	}
 	b.server = mochi.New(&mochi.Options{
 		Capabilities:            capabilities(b.limits),
 		InlineClient:            true,
@@ -96,7 +105,7 @@ func New(cfg Config) (*Broker, error) {
 		ClientNetReadBufferSize: readBufferSize,
 	})
 	b.gate = &gate{
-		vault: cfg.Vault, door: b.door, shelf: b.shelf, fleet: b.fleet, turns: b.turns, wills: &wills{waiting: map[string]*time.Timer{}},
+		vault: cfg.Vault, door: b.door, shelf: b.shelf, fleet: b.fleet, meter: b.meter, turns: b.turns, wills: &wills{waiting: map[string]*time.Timer{}},
 		limits: &b.limits, logger: cfg.Logger, speed: cfg.Clock.Speed(), server: b.server, refused: b.refused,
 	}
 	b.guard = &guard{
@@ -137,13 +146,13 @@ func (b *Broker) Addr() net.Addr { return b.guard.listener.Addr() }
 
 // Run serves until ctx ends, then shuts down within 3 s.
 func (b *Broker) Run(ctx context.Context) error {
-	fleetCtx, stopFleet := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopFleet()
-	fleetDone := make(chan struct{})
-	go func() {
-		defer close(fleetDone)
-		b.fleet.run(fleetCtx)
-	}()
+	hearing, stopHearing := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopHearing()
+	var hearers sync.WaitGroup
+	hearers.Go(func() { b.fleet.run(hearing) })
+	if b.meter != nil {
+		hearers.Go(func() { b.meter.run(hearing) })
+	}
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("serving MQTT: %w", err)
 	}
@@ -158,8 +167,8 @@ func (b *Broker) Run(ctx context.Context) error {
 	if clean {
 		clean = within(closeLibrary, func() { _ = b.server.Close() })
 	}
-	stopFleet()
-	<-fleetDone
+	stopHearing()
+	hearers.Wait()
 	if !clean {
 		b.cfg.Logger.Warn("some MQTT connections did not end in time")
 	}

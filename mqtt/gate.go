@@ -34,6 +34,7 @@ type gate struct {
 	door    *door
 	shelf   *shelf
 	fleet   *fleet
+	meter   *meter // nil: none
 	turns   *turns
 	wills   *wills
 	limits  *Limits
@@ -251,10 +252,18 @@ func (g *gate) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, e
 	return pk, nil
 }
 
-// OnPublished hands what a client said to the fleet.
+// OnPublished hands what a client said to the fleet and to the meter.
 func (g *gate) OnPublished(cl *mochi.Client, pk packets.Packet) {
 	if p := peerOf(cl); p != nil && !pk.Ignore {
-		g.fleet.heard(p, pk.TopicName, pk.Payload)
+		g.heard(p, pk)
+	}
+}
+
+// heard is only called for topics that the client may write.
+func (g *gate) heard(p *peer, pk packets.Packet) {
+	g.fleet.heard(p, pk.TopicName, pk.Payload)
+	if g.meter != nil {
+		g.meter.heard(pk.TopicName, pk.Payload)
 	}
 }
 
@@ -279,10 +288,10 @@ func (g *gate) OnWill(cl *mochi.Client, will mochi.Will) (mochi.Will, error) {
 	return mochi.Will{}, nil
 }
 
-// OnWillSent hands a Will to the fleet.
+// OnWillSent hands a Will to the fleet and to the meter.
 func (g *gate) OnWillSent(cl *mochi.Client, pk packets.Packet) {
 	if p := peerOf(cl); p != nil && pk.TopicName != "" {
-		g.fleet.heard(p, pk.TopicName, pk.Payload)
+		g.heard(p, pk)
 	}
 }
 

@@ -123,12 +123,16 @@ func (i *installation) buildStorage() error {
 }
 
 func (i *installation) buildBroker() error {
-	var err error
+	topics, err := mqtt.ParseMeterMap(i.cfg.Meter.Topics)
+	if err != nil {
+		return err
+	}
 	i.broker, err = mqtt.New(mqtt.Config{
 		Addr: i.cfg.MQTT.Listen, Vault: i.store, Clock: i.opt.clock, Logger: i.part("broker"),
 		Report:    func(r hub.Report) { i.hub.Report(r) },
 		Condition: i.condition("broker"),
 		StateFile: i.cfg.Data.Dir + "/retained.bin",
+		Meter:     topics, Observe: func(r hub.Reading) { i.hub.Observe(r) },
 	})
 	return err
 }
@@ -250,10 +254,13 @@ func (i *installation) serve(ctx context.Context) error {
 // there is a line on the status page, not an end.
 func (i *installation) readMeter(ctx context.Context) error {
 	m := i.cfg.Meter
-	if m.Kind == "none" {
+	switch m.Kind {
+	case "none":
 		i.health.Set("meter", hub.Degraded, "no meter is configured: set meter.kind in "+defaultConfigFile)
 		<-ctx.Done()
 		return nil
+	case "mqtt":
+		return i.watchReadings(ctx)
 	}
 	cfg, err := meterConfig(i.cfg, i.zone)
 	if err != nil {
@@ -268,6 +275,27 @@ func (i *installation) readMeter(ctx context.Context) error {
 	return dsmr.Run(ctx, dsmr.RunConfig{
 		Config: cfg, Source: source, Clock: i.opt.clock, Observe: i.hub.Observe, Condition: i.condition("meter"),
 	})
+}
+
+// watchReadings says how a meter is whose values come over the broker: there
+// is no port that could say so.
+func (i *installation) watchReadings(ctx context.Context) error {
+	i.health.Set("meter", hub.Degraded, "waiting for the first value on the topics of meter.topics")
+	sub := i.hub.Subscribe()
+	defer sub.Close()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-sub.C():
+		}
+		switch s := i.hub.Snapshot(); {
+		case s.Stale:
+			i.health.Set("meter", hub.Down, "no value since "+s.StaleSince.In(i.zone).Format("15:04:05"))
+		case s.HasReading:
+			i.health.Set("meter", hub.OK, "")
+		}
+	}
 }
 
 // findMeter looks for the meter until it is found or ctx ends.

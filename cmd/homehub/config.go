@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/BurntSushi/toml"
+
+	"homehub/mqtt"
 )
 
 // defaultConfigFile is where serve looks without --config.
@@ -47,11 +49,13 @@ type MQTTConfig struct {
 
 // MeterConfig is the table [meter].
 type MeterConfig struct {
-	Kind    string `toml:"kind" doc:"serial, tcp (ser2net and network gateways), http (HomeWizard), replay (a file), or none."`
+	Kind    string `toml:"kind" doc:"serial, tcp (ser2net and network gateways), http (HomeWizard), replay (a file), mqtt (values on topics of this broker), or none."`
 	Port    string `toml:"port" doc:"serial: a device, best by its name in /dev/serial/by-id, or auto; tcp: host:port; http: a URL; replay: a file."`
 	Lenient bool   `toml:"lenient" doc:"true: take telegrams without a valid CRC and with bare line feeds, as some gateways send them."`
 	Key     string `toml:"key" doc:"Luxembourg and Austria: the 32 hexadecimal digits of the decryption key."`
 	AuthKey string `toml:"auth_key" doc:"The authentication key that goes with it, if your supplier gave one."`
+	// Topics is for kind mqtt.
+	Topics map[string]string `toml:"topics" doc:"mqtt: which topic carries which value, like { import = \"p1/power W\", import_t1 = \"p1/json#/t1 kWh\" }."`
 }
 
 // DataConfig is the table [data].
@@ -77,7 +81,7 @@ func defaults() Config {
 	return Config{
 		Web:   WebConfig{Listen: ":80", Hosts: []string{}},
 		MQTT:  MQTTConfig{Listen: ":1883"},
-		Meter: MeterConfig{Kind: "serial", Port: "auto"},
+		Meter: MeterConfig{Kind: "serial", Port: "auto", Topics: map[string]string{}},
 		Data:  DataConfig{Dir: "/var/lib/homehub", Interval: duration(10 * time.Second), Window: duration(time.Minute)},
 		House: HouseConfig{Zone: "Europe/Amsterdam", ImportLimit: 17_250},
 		Log:   LogConfig{Level: slog.LevelInfo},
@@ -222,9 +226,16 @@ func (m MeterConfig) check(bad func(key, text string, args ...any)) {
 		if m.Port == "" {
 			bad("meter.port", "must not be empty for a meter of kind %s", m.Kind)
 		}
+	case "mqtt":
+		if len(m.Topics) == 0 {
+			bad("meter.topics", "must name at least one topic for a meter of kind mqtt")
+		}
 	case "none":
 	default:
-		bad("meter.kind", "%q is not one of serial, tcp, http, replay, none", m.Kind)
+		bad("meter.kind", "%q is not one of serial, tcp, http, replay, mqtt, none", m.Kind)
+	}
+	if _, err := mqtt.ParseMeterMap(m.Topics); err != nil {
+		bad("meter.topics", "%v", err)
 	}
 	for key, v := range map[string]string{"meter.key": m.Key, "meter.auth_key": m.AuthKey} {
 		if b, err := hex.DecodeString(v); v != "" && (err != nil || len(b) != 16) {
@@ -272,6 +283,9 @@ func tomlValue(v any) string {
 			quoted[i] = fmt.Sprintf("%q", s)
 		}
 		return "[" + strings.Join(quoted, ", ") + "]"
+	}
+	if m, ok := v.(map[string]string); ok && len(m) == 0 {
+		return "{}"
 	}
 	return fmt.Sprintf("%q", fmt.Sprint(v))
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -28,7 +29,7 @@ func TestTheDefaultFileIsTheDefaults(t *testing.T) {
 	var again bytes.Buffer
 	printDefault(&again)
 	want := defaults()
-	if cfg.Web.Listen != want.Web.Listen || cfg.Data != want.Data || cfg.Meter != want.Meter || cfg.House != want.House || cfg.Log != want.Log {
+	if cfg.Web.Listen != want.Web.Listen || cfg.Data != want.Data || !reflect.DeepEqual(cfg.Meter, want.Meter) || cfg.House != want.House || cfg.Log != want.Log {
 		t.Errorf("read back %+v, want %+v", cfg, want)
 	}
 	for _, line := range strings.Split(b.String(), "\n") {
@@ -55,6 +56,8 @@ func TestConfigErrorsNameFileLineAndKey(t *testing.T) {
 		{"folder below a file", "[data]\ndir = \"/dev/null/x\"\n", ":2: data.dir: "},
 		{"relative folder", "[data]\ndir = \"data\"\n", ":2: data.dir: \"data\" must be an absolute path"},
 		{"bad key", "[meter]\nkey = \"zz\"\n", ":2: meter.key: must be 32 hexadecimal digits"},
+		{"mqtt meter without topics", "[meter]\nkind = \"mqtt\"\n", ": meter.topics: must name"},
+		{"mqtt meter with an unknown value", "[meter]\nkind = \"mqtt\"\n[meter.topics]\nwarp = \"x\"\n", ":3: meter.topics: "},
 		{"level", "[log]\nlevel = \"LOUD\"\n", ":2: log.level"},
 	}
 	for _, test := range tests {
