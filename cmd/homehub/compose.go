@@ -266,7 +266,7 @@ func (i *installation) readMeter(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	source := dsmr.Source{Kind: m.Kind, Address: m.Port, Speed: 1}
+	source := dsmr.Source{Kind: m.Kind, Address: m.Port, Token: m.Token, Insecure: m.Insecure, Speed: 1}
 	if m.Kind == dsmr.Serial && m.Port == "auto" {
 		if source, err = i.findMeter(ctx, cfg); err != nil {
 			return nil // ctx ended

@@ -49,11 +49,14 @@ type MQTTConfig struct {
 
 // MeterConfig is the table [meter].
 type MeterConfig struct {
-	Kind    string `toml:"kind" doc:"serial, tcp (ser2net and network gateways), http (HomeWizard), replay (a file), mqtt (values on topics of this broker), or none."`
-	Port    string `toml:"port" doc:"serial: a device, best by its name in /dev/serial/by-id, or auto; tcp: host:port; http: a URL; replay: a file."`
-	Lenient bool   `toml:"lenient" doc:"true: take telegrams without a valid CRC and with bare line feeds, as some gateways send them."`
-	Key     string `toml:"key" doc:"Luxembourg and Austria: the 32 hexadecimal digits of the decryption key."`
-	AuthKey string `toml:"auth_key" doc:"The authentication key that goes with it, if your supplier gave one."`
+	Kind     string `toml:"kind" doc:"serial, tcp (ser2net and network gateways), http (HomeWizard), replay (a file), mqtt (values on topics of this broker), or none."`
+	Port     string `toml:"port" doc:"serial: a device, best by its name in /dev/serial/by-id, or auto; tcp: host:port; http: a URL; replay: a file."`
+	Lenient  bool   `toml:"lenient" doc:"true: take telegrams without a valid CRC and with bare line feeds, as some gateways send them."`
+	Key      string `toml:"key" doc:"Luxembourg and Austria: the 32 hexadecimal digits of the decryption key."`
+	AuthKey  string `toml:"auth_key" doc:"The authentication key that goes with it, if your supplier gave one."`
+	Token    string `toml:"token" doc:"http: bearer token, as HomeWizard's API v2 wants one."`
+	Insecure bool   `toml:"insecure" doc:"http: true takes any certificate; gateways on the LAN sign their own."`
+	NoTag    bool   `toml:"no_tag" doc:"Luxembourg and Austria: true relies on the CRC inside, for meters whose authentication tag is known to be wrong."`
 	// Topics is for kind mqtt.
 	Topics map[string]string `toml:"topics" doc:"mqtt: which topic carries which value, like { import = \"p1/power W\", import_t1 = \"p1/json#/t1 kWh\" }."`
 }

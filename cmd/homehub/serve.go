@@ -47,7 +47,7 @@ func newLogger(w io.Writer, level slog.Level) (*slog.Logger, *logRing) {
 
 // meterConfig is how telegrams are read. The keys were checked with the file.
 func meterConfig(cfg Config, zone *time.Location) (dsmr.Config, error) {
-	out := dsmr.Config{Lenient: cfg.Meter.Lenient, Zone: zone}
+	out := dsmr.Config{Lenient: cfg.Meter.Lenient, NoTag: cfg.Meter.NoTag, Zone: zone}
 	var err error
 	if out.Key, err = hex.DecodeString(cfg.Meter.Key); err != nil {
 		return out, err
