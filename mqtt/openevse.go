@@ -34,6 +34,7 @@ type openEVSE struct {
 	hasPower  bool   // it reports power; else it is derived from amp and voltage
 	hasTotal  bool   // it reports total_energy; else wh of the session counts
 	announce  string // topic of its announcement, once known
+	asked     bool   // the last command was to be on, and nothing charged since
 }
 
 // announceFilter is where a charger announces itself: the last part of its
@@ -164,6 +165,8 @@ type evseLimit struct {
 // claim is ever active without one.
 func (o *openEVSE) tell(c hub.Command, now time.Time) []message {
 	base := o.device.Topic
+	repeated := c.On && o.asked && !o.charging
+	o.asked = c.On && !repeated && !o.charging
 	if !c.On {
 		return []message{
 			{base + "/claim/set", encode(evseClaim{State: "disabled"})},
@@ -174,10 +177,17 @@ func (o *openEVSE) tell(c hub.Command, now time.Time) []message {
 	if amps == 0 {
 		amps = o.device.MaxAmps
 	}
+	claim := message{base + "/claim/set", encode(evseClaim{State: "active", ChargeCurrent: amps, MaxCurrent: amps, AutoRelease: true})}
+	if repeated {
+		// A limit that was reached while the hub was away holds until it is
+		// cleared, and neither a higher one nor one set in the same breath
+		// lifts it. The next command sets a new one.
+		return []message{{base + "/limit/set", []byte("clear")}, claim}
+	}
 	limit := o.session(now) + c.Until.Sub(now)
 	return []message{
 		{base + "/limit/set", encode(evseLimit{Type: "time", Value: max(1, int(math.Ceil(limit.Minutes())))})},
-		{base + "/claim/set", encode(evseClaim{State: "active", ChargeCurrent: amps, MaxCurrent: amps, AutoRelease: true})},
+		claim,
 	}
 }
 

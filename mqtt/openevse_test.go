@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -192,4 +193,29 @@ func FuzzOpenEVSE(f *testing.F) {
 			t.Errorf("tells %d messages", len(m))
 		}
 	})
+}
+
+// A charger whose limit was reached while the hub was away does not charge
+// until the limit is cleared: the second try does that, the third sets a new
+// one.
+func TestOpenEVSELiftsALimitThatWasReached(t *testing.T) {
+	o := &openEVSE{device: hub.Device{Topic: "openevse", MaxAmps: 16}}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	on := hub.Command{On: true, Until: now.Add(15 * time.Minute)}
+	limit := func() string { return string(o.tell(on, now)[0].payload) }
+	if got := limit(); !strings.Contains(got, `"value":15`) {
+		t.Errorf("first: %s", got)
+	}
+	if got := limit(); got != "clear" {
+		t.Errorf("again, and still not charging: %s", got)
+	}
+	if got := limit(); !strings.Contains(got, `"value":15`) {
+		t.Errorf("third: %s", got)
+	}
+	o.hear("openevse/state", []byte("3"), now)
+	for range 3 {
+		if got := limit(); got == "clear" {
+			t.Error("a renewed lease of a charging car clears its limit")
+		}
+	}
 }

@@ -123,9 +123,12 @@ func (i *installation) buildStorage() error {
 }
 
 func (i *installation) buildBroker() error {
-	topics, err := mqtt.ParseMeterMap(i.cfg.Meter.Topics)
-	if err != nil {
-		return err
+	var topics mqtt.MeterMap
+	var err error
+	if i.cfg.Meter.Kind == "mqtt" { // a left-over map beside a serial port must not be a second meter
+		if topics, err = mqtt.ParseMeterMap(i.cfg.Meter.Topics); err != nil {
+			return err
+		}
 	}
 	i.broker, err = mqtt.New(mqtt.Config{
 		Addr: i.cfg.MQTT.Listen, Vault: i.store, Clock: i.opt.clock, Logger: i.part("broker"),

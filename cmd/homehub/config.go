@@ -17,6 +17,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"homehub/hub"
 	"homehub/mqtt"
 )
 
@@ -159,7 +160,11 @@ func loadConfig(path string) (Config, error) {
 		errs = append(errs, &configError{path, lineOf(string(text), key), key.String(), "is not a known key: see homehub check-config --print-default"})
 	}
 	for _, e := range cfg.check() {
-		e.file, e.line = path, lineOf(string(text), strings.Split(e.key, "."))
+		key := strings.Split(e.key, ".")
+		e.file, e.line = path, lineOf(string(text), key)
+		if e.line == 0 { // inside an inline table
+			e.line = lineOf(string(text), key[:len(key)-1])
+		}
 		errs = append(errs, e)
 	}
 	return cfg, errors.Join(errs...)
@@ -238,7 +243,11 @@ func (m MeterConfig) check(bad func(key, text string, args ...any)) {
 		bad("meter.kind", "%q is not one of serial, tcp, http, replay, mqtt, none", m.Kind)
 	}
 	if _, err := mqtt.ParseMeterMap(m.Topics); err != nil {
-		bad("meter.topics", "%v", err)
+		if e, ok := errors.AsType[*hub.Error](err); ok {
+			bad(e.Field, "%s", e.Message)
+		} else {
+			bad("meter.topics", "%v", err)
+		}
 	}
 	for key, v := range map[string]string{"meter.key": m.Key, "meter.auth_key": m.AuthKey} {
 		if b, err := hex.DecodeString(v); v != "" && (err != nil || len(b) != 16) {

@@ -56,8 +56,8 @@ func TestConfigErrorsNameFileLineAndKey(t *testing.T) {
 		{"folder below a file", "[data]\ndir = \"/dev/null/x\"\n", ":2: data.dir: "},
 		{"relative folder", "[data]\ndir = \"data\"\n", ":2: data.dir: \"data\" must be an absolute path"},
 		{"bad key", "[meter]\nkey = \"zz\"\n", ":2: meter.key: must be 32 hexadecimal digits"},
-		{"mqtt meter without topics", "[meter]\nkind = \"mqtt\"\n", ": meter.topics: must name"},
-		{"mqtt meter with an unknown value", "[meter]\nkind = \"mqtt\"\n[meter.topics]\nwarp = \"x\"\n", ":3: meter.topics: "},
+		{"mqtt meter without topics", "[meter]\nkind = \"mqtt\"\n", ":1: meter.topics: must name"},
+		{"mqtt meter with an unknown value", "[meter]\nkind = \"mqtt\"\n[meter.topics]\nwarp = \"x\"\n", ":4: meter.topics.warp: "},
 		{"level", "[log]\nlevel = \"LOUD\"\n", ":2: log.level"},
 	}
 	for _, test := range tests {
