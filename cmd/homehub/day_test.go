@@ -42,9 +42,11 @@ func TestADayOfTelegramsTakesASecond(t *testing.T) {
 	if err != nil || len(points) != n/10 {
 		t.Errorf("%d points of %d telegrams (%v)", len(points), n, err)
 	}
-	// A second on a quiet machine. The race detector makes it ten, and other
-	// people's work is not counted.
-	if limit := 20 * time.Second; worked > limit {
+	limit := 3 * time.Second // some 0.6 s are usual
+	if raceDetector {
+		limit = 2 * time.Minute
+	}
+	if worked > limit {
 		t.Errorf("%v of CPU, want at most %v", worked, limit)
 	}
 }
