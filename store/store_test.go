@@ -151,12 +151,14 @@ func TestABrokenSnapshotIsNotUsed(t *testing.T) {
 	if err := s.Snapshot(); err != nil { // snapshot a: one device
 		t.Fatal(err)
 	}
-	second := plug
-	second.ID, second.Topic = "second", "emon/second"
-	if err := s.PutDevice(second); err != nil {
-		t.Fatal(err)
+	for _, id := range []string{"second", "third", "fourth"} {
+		d := plug
+		d.ID, d.Topic = id, "emon/"+id
+		if err := s.PutDevice(d); err != nil {
+			t.Fatal(err)
+		}
 	}
-	if err := s.Close(); err != nil { // snapshot b: two devices
+	if err := s.Close(); err != nil { // snapshot b: four devices
 		t.Fatal(err)
 	}
 	b, err := os.ReadFile(filepath.Join(dir, "decisions-b.json"))
