@@ -12,12 +12,16 @@ const MaxLease = 15 * time.Minute
 // Command tells a device to be on or off. Every on is a lease: it says when
 // it ends, and is renewed for as long as it is wanted.
 type Command struct {
-	Device string    `json:"device"`
-	On     bool      `json:"on"`
-	Amps   int       `json:"amps,omitempty"` // charger: current to charge with
-	Until  time.Time `json:"until,omitzero"` // end of the lease; must be set when On
-	Cause  string    `json:"cause"`          // why, for people
-	At     time.Time `json:"at"`             // when it was given; hub.Do fills it
+	Device string `json:"device"`
+	On     bool   `json:"on"`
+	Amps   int    `json:"amps,omitempty"`   // charger: current to charge with
+	Phases int    `json:"phases,omitempty"` // charger that can switch them: 1 or 3; 0 leaves them
+	// Setpoint is the power of a battery or a variable load: above 0 it
+	// takes, below 0 it gives.
+	Setpoint Watt      `json:"setpoint_w,omitempty"`
+	Until    time.Time `json:"until,omitzero"` // end of the lease; must be set when On
+	Cause    string    `json:"cause"`          // why, for people
+	At       time.Time `json:"at"`             // when it was given; hub.Do fills it
 }
 
 // Actuator carries a command to the devices of one family. It returns when
@@ -37,6 +41,8 @@ const (
 	ReportPower
 	ReportEnergy
 	ReportPlugged
+	ReportPhases
+	ReportSoC
 )
 
 // Report is what a device says of itself. Commanded is not confirmed: only a
@@ -51,6 +57,8 @@ type Report struct {
 	Power   Watt
 	Energy  WattHour // a counter that only rises, or restarts at a reboot
 	Plugged bool     // charger: a car is connected
+	Phases  int      // charger: phases in use, 1 or 3
+	SoC     int      // state of charge of the battery or the car, 0 to 100 %
 }
 
 // DeviceState is a device with what was asked of it and what it says.
@@ -63,6 +71,8 @@ type DeviceState struct {
 	Watts     Watt
 	Counter   WattHour
 	Plugged   bool
+	PhasesOn  int       // phases in use, as reported; Phases is what is wired
+	SoC       int       // state of charge, 0 to 100 %
 	Seen      time.Time // last report
 	Commanded Command   // last command; zero before the first
 	Tries     int       // how often it was sent without being confirmed

@@ -27,6 +27,7 @@ const (
 	RoleCharger Role = "charger" // a car charger, in whole amps
 	RoleSolar   Role = "solar"   // measures what the roof gives
 	RoleMeter   Role = "meter"   // measures, switches nothing
+	RoleBattery Role = "battery" // the house's storage: takes or gives the power it is told
 )
 
 // Mode is what the owner wants of a device.
@@ -160,7 +161,7 @@ func (d *Device) fillCharger() {
 
 func (d Device) validateRole() error {
 	switch d.Role {
-	case RolePlug, RoleSolar, RoleMeter:
+	case RolePlug, RoleSolar, RoleMeter, RoleBattery:
 		if d.Power < 0 || d.Power > 25_000 {
 			return FieldErrorf("power_w", "must be 0 to 25000")
 		}
@@ -172,7 +173,7 @@ func (d Device) validateRole() error {
 			return FieldErrorf("phases", "must be 1 or 3")
 		}
 	default:
-		return FieldErrorf("role", "%q is not one of plug, charger, solar, meter", d.Role)
+		return FieldErrorf("role", "%q is not one of plug, charger, solar, meter, battery", d.Role)
 	}
 	return nil
 }

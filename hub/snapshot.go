@@ -67,6 +67,12 @@ func (s *DeviceState) merge(r Report) {
 	if r.Has&ReportPlugged != 0 {
 		s.Plugged = r.Plugged
 	}
+	if r.Has&ReportPhases != 0 {
+		s.PhasesOn = r.Phases
+	}
+	if r.Has&ReportSoC != 0 {
+		s.SoC = r.SoC
+	}
 	s.Seen = r.At
 }
 
