@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -13,10 +14,26 @@ type Family string
 
 // The families whose codecs exist. A new one adds its name here.
 const (
-	FamilyEmonESP  Family = "emonesp" // EmonESP smart plug, WiFi relay, sensor
-	FamilyOpenEVSE Family = "openevse"
-	FamilyGPIO     Family = "gpio" // relays on the Pi's own header
+	FamilyEmonESP     Family = "emonesp" // EmonESP smart plug, WiFi relay, sensor
+	FamilyHPMon       Family = "hpmon"   // EmonESP heat pump monitor: flow temperature by a control voltage
+	FamilyOpenEVSE    Family = "openevse"
+	FamilyTasmota     Family = "tasmota"
+	FamilyShelly1     Family = "shelly1" // Shelly's first generation
+	FamilyShelly2     Family = "shelly2" // Shelly's second generation and later (RPC)
+	FamilyZigbee2MQTT Family = "zigbee2mqtt"
+	FamilyESPHome     Family = "esphome"
+	FamilyMQTT        Family = "mqtt"    // anything on the broker, by Device.Map
+	FamilyWebhook     Family = "webhook" // anything with HTTP in the house's network, by Device.Map
+	FamilyGPIO        Family = "gpio"    // relays on the Pi's own header
 )
+
+// Families are all families, in the order in which pages offer them.
+func Families() []Family {
+	return []Family{
+		FamilyEmonESP, FamilyHPMon, FamilyOpenEVSE, FamilyTasmota, FamilyShelly1, FamilyShelly2,
+		FamilyZigbee2MQTT, FamilyESPHome, FamilyMQTT, FamilyWebhook, FamilyGPIO,
+	}
+}
 
 // Role is what a device is for the house.
 type Role string
@@ -49,13 +66,17 @@ type Device struct {
 	Family Family `json:"family"`
 	Role   Role   `json:"role"`
 	// Topic is the base of the device's MQTT topics, e.g. emon/smartplug1272.
-	// For FamilyGPIO it names the pins instead, e.g. GPIO17 or GPIO17,GPIO27.
-	Topic string `json:"topic"`
+	// For FamilyGPIO it names the pins instead, e.g. GPIO17 or GPIO17,GPIO27,
+	// and for FamilyWebhook the address, e.g. http://192.168.1.50. The codecs in
+	// package mqtt say what else may be in it.
+	Topic string    `json:"topic"`
+	Map   *TopicMap `json:"map,omitempty"` // FamilyMQTT and FamilyWebhook: how it is told and heard
 
 	Power   Watt `json:"power_w,omitempty"`  // a plug's or relay's draw when on, as far as known
 	MinAmps int  `json:"min_amps,omitempty"` // charger: lowest current it can charge with, 6 by IEC 61851
 	MaxAmps int  `json:"max_amps,omitempty"`
 	Phases  int  `json:"phases,omitempty"` // charger: 1 or 3
+	FlowC   int  `json:"flow_c,omitempty"` // FamilyHPMon: flow temperature when on, in °C; 35 if 0
 
 	Mode      Mode      `json:"mode"`
 	ModeUntil time.Time `json:"mode_until,omitzero"` // zero: until changed
@@ -115,10 +136,8 @@ func (d Device) Validate() (Device, error) {
 	if d.Name, err = CleanName("name", d.Name); err != nil {
 		return d, err
 	}
-	switch d.Family {
-	case FamilyEmonESP, FamilyOpenEVSE, FamilyGPIO:
-	default:
-		return d, FieldErrorf("family", "%q is not known: use emonesp, openevse or gpio", d.Family)
+	if !slices.Contains(Families(), d.Family) {
+		return d, FieldErrorf("family", "%q is not known: use one of %v", d.Family, Families())
 	}
 	if d.Topic == "" || len(d.Topic) > 128 || strings.ContainsAny(d.Topic, "+#$ \x00") || strings.HasPrefix(d.Topic, "/") || strings.HasSuffix(d.Topic, "/") {
 		return d, FieldErrorf("topic", "must be the base of the device's topics, without wildcards, spaces or outer slashes")
@@ -127,6 +146,9 @@ func (d Device) Validate() (Device, error) {
 		d.fillCharger()
 	}
 	if err := d.validateRole(); err != nil {
+		return d, err
+	}
+	if err := d.validateMap(); err != nil {
 		return d, err
 	}
 	switch d.Mode {
@@ -174,6 +196,24 @@ func (d Device) validateRole() error {
 		}
 	default:
 		return FieldErrorf("role", "%q is not one of plug, charger, solar, meter, battery", d.Role)
+	}
+	return nil
+}
+
+// validateMap checks that those families have a map that live by it, and no
+// other.
+func (d Device) validateMap() error {
+	if d.FlowC != 0 && (d.Family != FamilyHPMon || d.FlowC < 20 || d.FlowC > 70) {
+		return FieldErrorf("flow_c", "is 20 to 70 °C, and of heat pumps only")
+	}
+	mapped := d.Family == FamilyMQTT || d.Family == FamilyWebhook
+	switch {
+	case mapped && d.Map == nil:
+		return FieldErrorf("map", "is needed: say how the device is switched and where it says how it is")
+	case !mapped && d.Map != nil:
+		return FieldErrorf("map", "is of the families mqtt and webhook only")
+	case mapped:
+		return d.Map.validate(d.Role)
 	}
 	return nil
 }
