@@ -24,6 +24,12 @@ type Command struct {
 	At       time.Time `json:"at"`             // when it was given; hub.Do fills it
 }
 
+// Same says whether o asks a device for the same as c, leases and causes
+// apart.
+func (c Command) Same(o Command) bool {
+	return c.On == o.On && c.Amps == o.Amps && c.Phases == o.Phases && c.Setpoint == o.Setpoint
+}
+
 // Actuator carries a command to the devices of one family. It returns when
 // the command is handed over, not when the device did it: that is a Report.
 type Actuator interface {

@@ -78,6 +78,15 @@ type Device struct {
 	Phases  int  `json:"phases,omitempty"` // charger: 1 or 3
 	FlowC   int  `json:"flow_c,omitempty"` // FamilyHPMon: flow temperature when on, in °C; 35 if 0
 
+	// Line is the phase that a single-phase device hangs on, 1 to 3; 0: not
+	// known, so the guards take it to be on the fullest.
+	Line int `json:"line,omitempty"`
+	// SwitchPhases: a charger wired to three phases can charge on one.
+	SwitchPhases bool `json:"switch_phases,omitempty"`
+	// Essential devices are never switched off by a guard.
+	Essential bool     `json:"essential,omitempty"`
+	Battery   *Battery `json:"battery,omitempty"` // a battery's, or the car's at a charger
+
 	Mode      Mode      `json:"mode"`
 	ModeUntil time.Time `json:"mode_until,omitzero"` // zero: until changed
 	Schedule  *Schedule `json:"schedule,omitempty"`  // nil: none
@@ -85,6 +94,10 @@ type Device struct {
 
 // Switched says whether the device can be told to turn on and off.
 func (d Device) Switched() bool { return d.Role == RolePlug || d.Role == RoleCharger }
+
+// Driven says whether the hub commands the device: those that are switched,
+// and batteries, which are told a power.
+func (d Device) Driven() bool { return d.Switched() || d.Role == RoleBattery }
 
 // ModeAt is the mode in force at now: On and Off end at ModeUntil.
 func (d Device) ModeAt(now time.Time) Mode {
@@ -151,6 +164,9 @@ func (d Device) Validate() (Device, error) {
 	if err := d.validateMap(); err != nil {
 		return d, err
 	}
+	if err := d.validateElectrical(); err != nil {
+		return d, err
+	}
 	switch d.Mode {
 	case "":
 		d.Mode = ModeAuto
@@ -214,6 +230,19 @@ func (d Device) validateMap() error {
 		return FieldErrorf("map", "is of the families mqtt and webhook only")
 	case mapped:
 		return d.Map.validate(d.Role)
+	}
+	return nil
+}
+
+// validateElectrical checks how the device is wired and what it stores.
+func (d Device) validateElectrical() error {
+	switch {
+	case d.Line < 0 || d.Line > 3:
+		return FieldErrorf("line", "must be 1, 2 or 3, or 0 if it is not known")
+	case d.SwitchPhases && (d.Role != RoleCharger || d.Phases != 3):
+		return FieldErrorf("switch_phases", "is for chargers that are wired to three phases")
+	case d.Battery != nil:
+		return d.Battery.Validate(d.Role)
 	}
 	return nil
 }

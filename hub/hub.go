@@ -27,6 +27,8 @@ type Config struct {
 	Actuators map[Family]Actuator             // who drives which family
 	Ensure    func(FeedSpec) error            // makes a feed if it is new; nil: they exist already
 	Last      func(feed string) (int64, bool) // last stored value of a counter; nil: none
+	Limit     Limit                           // the limit from outside as it was kept
+	KeepLimit func(Limit) error               // keeps a limit, durably; nil: it is forgotten at a restart
 }
 
 // Hub is the live state of the house. All methods are safe for concurrent
@@ -50,7 +52,7 @@ func New(cfg Config) (*Hub, error) {
 		cfg.Interval = 10 * time.Second
 	}
 	h := &Hub{cfg: cfg, rec: newRecord(cfg), asked: map[string]time.Time{}}
-	h.live.StaleSince = cfg.Clock.Now()
+	h.live.StaleSince, h.live.Limit = cfg.Clock.Now(), cfg.Limit
 	for _, spec := range houseFeeds() {
 		if err := h.ensure(spec); err != nil {
 			return nil, err
@@ -132,12 +134,12 @@ func (h *Hub) Do(ctx context.Context, c Command) error {
 		return Errorf(NotFound, "there is no device %q", c.Device)
 	}
 	d := h.live.Devices[i].Device
-	if !d.Switched() {
+	if !d.Driven() {
 		h.mu.Unlock()
 		return Errorf(Invalid, "%s can not be switched", d.Name)
 	}
 	h.update(i, func(s *DeviceState) {
-		if s.Commanded.On != c.On || s.Commanded.Amps != c.Amps {
+		if !s.Commanded.Same(c) {
 			s.Tries, s.Mismatch = 0, false
 		} else if !s.Commanded.At.IsZero() {
 			c.At = s.Commanded.At // a renewed lease is no new command

@@ -74,6 +74,9 @@ func (h *Hub) overdue(s DeviceState, now time.Time) bool {
 	if s.Commanded.On && s.Has&ReportPlugged != 0 && !s.Plugged {
 		return false // no car, no current: nothing is wrong
 	}
+	if s.Role == RoleBattery && s.Has&ReportOn == 0 {
+		return false // it says what it does in watts, not whether it obeys
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	wait := max(confirmWithin, h.cfg.Clock.House(time.Second))

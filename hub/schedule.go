@@ -125,12 +125,32 @@ func ParseWeekday(name string) (time.Weekday, error) {
 	return 0, FieldErrorf("days", "%q is not one of mon, tue, wed, thu, fri, sat, sun", name)
 }
 
+// When is what a run waits for.
+type When string
+
+// What a run may wait for.
+const (
+	WhenCheapest When = ""        // the cheapest time before ReadyBy
+	WhenNow      When = "now"     // nothing: it begins when it is set, once
+	WhenSurplus  When = "surplus" // power that would go to the grid; it ends at ReadyBy, done or not
+)
+
+// nowLasts is how long a run that begins at once may take: a car's 100 kWh at
+// 6 A on one phase last three days.
+const nowLasts = 72 * time.Hour
+
 // Schedule is a wish like an alarm clock's: so much, ready by then, on these
-// days. Exactly one of Minutes and Energy is set.
+// days. One of Minutes, Energy and SoC says how much; only a run on surplus
+// may leave it open and then takes what there is.
 type Schedule struct {
-	ReadyBy LocalTime `json:"ready_by"`
+	When    When      `json:"when,omitempty"`
+	ReadyBy LocalTime `json:"ready_by"`            // WhenNow: has no meaning
 	Minutes int       `json:"minutes,omitempty"`   // how long to run
 	Energy  WattHour  `json:"energy_wh,omitempty"` // or how much to deliver
+	// SoC is the state of charge to reach, in %, of a device whose Battery is
+	// known. Energy may stand beside it: it counts while nobody reports the
+	// state of charge.
+	SoC int `json:"until_soc,omitempty"`
 	// MayPause lets the plan split the run over several cheap stretches.
 	MayPause bool     `json:"may_pause"`
 	Days     Weekdays `json:"days"` // empty: once, at the next ReadyBy
@@ -143,12 +163,36 @@ type Schedule struct {
 	PausedUntil time.Time `json:"paused_until,omitzero"`
 }
 
+// NowEnds is the latest end of a run that begins when it is set.
+func (s *Schedule) NowEnds() time.Time { return s.SetAt.Add(nowLasts) }
+
+// Open says whether the schedule names no amount: it takes what there is.
+func (s *Schedule) Open() bool { return s.Minutes == 0 && s.Energy == 0 && s.SoC == 0 }
+
 // Validate checks a schedule from outside.
 func (s *Schedule) Validate() error {
-	switch {
-	case s.ReadyBy < 0 || s.ReadyBy >= 24*60:
+	switch s.When {
+	case WhenCheapest, WhenSurplus:
+	case WhenNow:
+		if s.Days != 0 {
+			return FieldErrorf("days", "must be empty for a run that begins now")
+		}
+	default:
+		return FieldErrorf("when", "%q is not one of now, surplus, or empty for the cheapest time", s.When)
+	}
+	if s.ReadyBy < 0 || s.ReadyBy >= 24*60 {
 		return FieldErrorf("ready_by", "must be a time of day from 00:00 to 23:59")
-	case (s.Minutes > 0) == (s.Energy > 0):
+	}
+	return s.validateAmount()
+}
+
+func (s *Schedule) validateAmount() error {
+	switch {
+	case s.SoC < 0 || s.SoC > 100:
+		return FieldErrorf("until_soc", "must be 1 to 100 %%")
+	case s.Minutes < 0 || s.Energy < 0 || s.Minutes > 0 && s.Energy > 0 || s.Minutes > 0 && s.SoC > 0:
+		return FieldErrorf("minutes", "give either minutes, or energy_wh, or until_soc, above 0")
+	case s.Open() && s.When != WhenSurplus:
 		return FieldErrorf("minutes", "give either minutes or energy_wh, above 0")
 	case s.Minutes > 24*60:
 		return FieldErrorf("minutes", "must be at most 1440 (a day)")

@@ -98,6 +98,16 @@ func TestDeviceValidate(t *testing.T) {
 		{"charger under 6 A", func(d *hub.Device) { d.Role, d.MinAmps = hub.RoleCharger, 5 }, "max_amps"},
 		{"sensor with a schedule", func(d *hub.Device) { d.Role, d.Schedule = hub.RoleSolar, &hub.Schedule{Minutes: 5} }, "schedule"},
 		{"schedule without amount", func(d *hub.Device) { d.Schedule = &hub.Schedule{} }, "minutes"},
+		{"until 80 %, else 10 kWh", func(d *hub.Device) { d.Schedule = &hub.Schedule{SoC: 80, Energy: 10_000} }, ""},
+		{"beyond full", func(d *hub.Device) { d.Schedule = &hub.Schedule{SoC: 101} }, "until_soc"},
+		{"minutes and state of charge", func(d *hub.Device) { d.Schedule = &hub.Schedule{SoC: 80, Minutes: 5} }, "minutes"},
+		{"surplus without amount", func(d *hub.Device) { d.Schedule = &hub.Schedule{When: hub.WhenSurplus} }, ""},
+		{"now without amount", func(d *hub.Device) { d.Schedule = &hub.Schedule{When: hub.WhenNow} }, "minutes"},
+		{"now on Mondays", func(d *hub.Device) { d.Schedule = &hub.Schedule{When: hub.WhenNow, Minutes: 5, Days: 2} }, "days"},
+		{"some day", func(d *hub.Device) { d.Schedule = &hub.Schedule{When: "someday", Minutes: 5} }, "when"},
+		{"fourth phase", func(d *hub.Device) { d.Line = 4 }, "line"},
+		{"a plug that switches phases", func(d *hub.Device) { d.SwitchPhases = true }, "switch_phases"},
+		{"battery that takes nothing", func(d *hub.Device) { d.Role, d.Battery = hub.RoleBattery, &hub.Battery{Capacity: 5000} }, "max_charge_w"},
 		{"schedule with two amounts", func(d *hub.Device) { d.Schedule = &hub.Schedule{Minutes: 5, Energy: 5} }, "minutes"},
 	}
 	for _, test := range tests {
@@ -116,5 +126,29 @@ func TestDeviceValidate(t *testing.T) {
 				t.Errorf("got %v, want an invalid %s", err, test.field)
 			}
 		})
+	}
+}
+
+func TestLimit(t *testing.T) {
+	var kept hub.Limit
+	h, err := hub.New(hub.Config{KeepLimit: func(l hub.Limit) error { kept = l; return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.SetLimit(hub.Limit{Watts: 4000, Until: time.Now().Add(time.Hour), Source: "grid operator"}); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.Snapshot(); !s.Limit.ActiveAt(s.At) || s.Limit.ActiveAt(s.At.Add(2*time.Hour)) || kept != s.Limit || kept.Watts != 4000 {
+		t.Errorf("in force %+v, kept %+v", s.Limit, kept)
+	}
+	for field, bad := range map[string]hub.Limit{
+		"watts": {Watts: -1, Source: "x"}, "until": {Until: time.Now().Add(-time.Second), Source: "x"}, "source": {Source: "a\nb"},
+	} {
+		if e, ok := h.SetLimit(bad).(*hub.Error); !ok || e.Field != field {
+			t.Errorf("%+v: got %v, want an invalid %s", bad, e, field)
+		}
+	}
+	if err := h.SetLimit(hub.Limit{}); err != nil || h.Snapshot().Limit.Source != "" || kept.Source != "" {
+		t.Errorf("withdrawn: %v, %+v, kept %+v", err, h.Snapshot().Limit, kept)
 	}
 }

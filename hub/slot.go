@@ -37,6 +37,10 @@ type Planned struct {
 	Cost     MicroEuro `json:"cost_microeuro"`
 	// CostNow is what starting at once would cost.
 	CostNow MicroEuro `json:"cost_now_microeuro"`
+	// Worth is what a kWh now is worth to the device: what its dearest planned
+	// one would cost, µEUR. 0: the plan alone says when it runs.
+	Worth MicroEuro `json:"worth_microeuro_kwh,omitempty"`
+	When  When      `json:"when,omitempty"`
 	// Short is the part of Need that does not fit before the deadline.
 	Short  WattHour `json:"short_wh"`
 	Reason string   `json:"reason"` // one sentence for people
@@ -52,6 +56,25 @@ type Plan struct {
 	// Cost of the whole house over the horizon and the proven lower bound.
 	Cost  MicroEuro `json:"cost_microeuro"`
 	Bound MicroEuro `json:"lower_bound_microeuro"`
+	// Net is the grid power that the plan expects in each slot, + import, and
+	// Peak the highest of them.
+	Net  []Watt `json:"-"`
+	Peak Watt   `json:"-"`
+	// Stored is what one more kWh in the house's battery is worth after each
+	// slot, µEUR; nil without a battery.
+	Stored []MicroEuro `json:"-"`
+}
+
+// SlotAt is the index of the slot that holds t, -1 outside of the plan.
+func (p *Plan) SlotAt(t time.Time) int {
+	if p == nil || len(p.Slots) == 0 {
+		return -1
+	}
+	i := int(t.Sub(p.Slots[0].Start) / SlotLength)
+	if t.Before(p.Slots[0].Start) || i >= len(p.Slots) {
+		return -1
+	}
+	return i
 }
 
 // Of is what the plan says of a device; ok is false if it says nothing.

@@ -21,6 +21,9 @@ type Snapshot struct {
 	DevicesSeq uint64 // rises when Devices changes
 	Plan       *Plan  // nil before the first
 	PlanSeq    uint64
+
+	Limit    Limit     // from outside; see Limit.ActiveAt
+	Guarding *Guarding // what the guards hold back; nil: nothing
 }
 
 // Age is how old the reading is.

@@ -195,7 +195,9 @@ func (s *Server) answerChanged(w http.ResponseWriter, r *http.Request, v viewer,
 
 // scheduleBody is hub.Schedule as people send it.
 type scheduleBody struct {
+	When        hub.When       `json:"when"`
 	ReadyBy     *hub.LocalTime `json:"ready_by"`
+	SoC         int            `json:"until_soc"`
 	Minutes     int            `json:"minutes"`
 	Energy      hub.WattHour   `json:"energy_wh"`
 	MayPause    bool           `json:"may_pause"`
@@ -209,7 +211,7 @@ func (b scheduleBody) schedule(now time.Time) (*hub.Schedule, error) {
 		return nil, hub.FieldErrorf("ready_by", "is missing: give a time of day like 07:00")
 	}
 	sched := &hub.Schedule{
-		ReadyBy: *b.ReadyBy, Minutes: b.Minutes, Energy: b.Energy, MayPause: b.MayPause, Days: b.Days,
+		When: b.When, ReadyBy: *b.ReadyBy, SoC: b.SoC, Minutes: b.Minutes, Energy: b.Energy, MayPause: b.MayPause, Days: b.Days,
 		SetAt: now.UTC(), Skip: b.Skip, PausedUntil: b.PausedUntil,
 	}
 	return sched, sched.Validate()
