@@ -152,8 +152,8 @@ func (d Device) Validate() (Device, error) {
 	if !slices.Contains(Families(), d.Family) {
 		return d, FieldErrorf("family", "%q is not known: use one of %v", d.Family, Families())
 	}
-	if d.Topic == "" || len(d.Topic) > 128 || strings.ContainsAny(d.Topic, "+#$ \x00") || strings.HasPrefix(d.Topic, "/") || strings.HasSuffix(d.Topic, "/") {
-		return d, FieldErrorf("topic", "must be the base of the device's topics, without wildcards, spaces or outer slashes")
+	if !validTopic(d.Topic) {
+		return d, FieldErrorf("topic", "must be the base of the device's topics, without wildcards, outer spaces or outer slashes")
 	}
 	if d.Role == RoleCharger {
 		d.fillCharger()
@@ -245,6 +245,12 @@ func (d Device) validateElectrical() error {
 		return d.Battery.Validate(d.Role)
 	}
 	return nil
+}
+
+// validTopic allows spaces within: a Zigbee2MQTT has what its owner typed.
+func validTopic(topic string) bool {
+	return topic != "" && len(topic) <= 128 && strings.TrimSpace(topic) == topic && !strings.ContainsAny(topic, "+#$") &&
+		strings.IndexFunc(topic, unicode.IsControl) < 0 && !strings.HasPrefix(topic, "/") && !strings.HasSuffix(topic, "/")
 }
 
 func validID(id string) bool {

@@ -46,6 +46,10 @@ type Config struct {
 	// and Observe gets the readings that are made of them, one call at a time.
 	Meter   MeterMap
 	Observe func(hub.Reading)
+	// Decide keeps what a program with the log-in client wants of a device; nil
+	// takes no commands. FoundChanged is told that Found may have changed.
+	Decide       func(client, device string, mode hub.Mode, until time.Time) error
+	FoundChanged func()
 	// Condition gets how the broker is, with the reason for people.
 	Condition func(c hub.Condition, reason string)
 	StateFile string // snapshot of durable retained topics; "" = they end with the process
@@ -68,6 +72,7 @@ type Broker struct {
 	troubles *troubles
 	written  []byte // the snapshot as it is on the card; Run's goroutine only
 	pinging  chan struct{}
+	births   chan struct{} // Home Assistant said that it is there
 }
 
 // New opens the address and restores the retained topics; it serves nobody
@@ -89,11 +94,12 @@ func New(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, hub.Errorf(hub.Unavailable, "the MQTT address %s can not be opened: %v", cfg.Addr, err)
 	}
-	b := &Broker{cfg: cfg, limits: cfg.Limits.withDefaults(), turns: newTurns(), pinging: make(chan struct{}, 1)}
+	b := &Broker{cfg: cfg, limits: cfg.Limits.withDefaults(), turns: newTurns(), pinging: make(chan struct{}, 1), births: make(chan struct{}, 1)}
 	b.troubles = newTroubles(cfg.Condition)
 	b.door = newDoor(b.limits)
 	b.shelf = newShelf(&b.limits)
 	b.fleet = newFleet(cfg.Clock, cfg.Logger, cfg.Report, b.send)
+	b.follow()
 	if !cfg.Meter.IsZero() {
 		b.meter = newMeter(cfg, b.notUnderstood)
 	}
@@ -149,7 +155,9 @@ func (b *Broker) Run(ctx context.Context) error {
 	hearing, stopHearing := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopHearing()
 	var hearers sync.WaitGroup
+	b.recall()
 	hearers.Go(func() { b.fleet.run(hearing) })
+	hearers.Go(func() { b.fleet.wishes.run(hearing) })
 	if b.meter != nil {
 		hearers.Go(func() { b.meter.run(hearing) })
 	}
@@ -226,34 +234,13 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 
 // send publishes and logs what fails.
 func (b *Broker) send(m message) {
-	if err := b.Publish(m.topic, m.payload, false); err != nil {
+	if err := b.Publish(m.topic, m.payload, m.retain); err != nil {
 		b.cfg.Logger.Warn("telling a device", "topic", m.topic, "err", err)
 	}
 }
 
 // SetDevices says which devices exist, and so which topics are whose.
 func (b *Broker) SetDevices(devices []hub.Device) { b.fleet.set(devices) }
-
-// Actuate carries a command to a device: it publishes and returns. Whether the
-// device did it is in its next Report. If nobody listens on the device's
-// topics that is an Unavailable error.
-func (b *Broker) Actuate(_ context.Context, d hub.Device, c hub.Command) error {
-	messages, err := b.fleet.tell(d, c)
-	if err != nil {
-		return err
-	}
-	heard := false
-	for _, m := range messages {
-		heard = heard || len(b.server.Topics.Subscribers(m.topic).Subscriptions) > 0
-		if err := b.Publish(m.topic, m.payload, false); err != nil {
-			return err
-		}
-	}
-	if !heard {
-		return hub.Errorf(hub.Unavailable, "%s is not connected", d.Name)
-	}
-	return nil
-}
 
 // Revoke ends everything of a client whose credential left the vault: its
 // connection, its session and what it retained.

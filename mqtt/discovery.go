@@ -7,16 +7,17 @@ import (
 	"homehub/hub"
 )
 
-// discoveryTopic is where Home Assistant looks for the hub's sensors: one
-// retained message for the whole device (its format since 2024.11). It needs
-// no availability topic, as the sensors' broker is the hub itself.
+// discoveryTopic is where Home Assistant looks for the hub's sensors and
+// devices: one retained message for the whole hub (its format since 2024.11),
+// sent again when Home Assistant says that it is there.
 const discoveryTopic = "homeassistant/device/homehub/config"
 
 // discovery is the message, in Home Assistant's abbreviations.
 type discovery struct {
-	Device     discoveryDevice            `json:"dev"`
-	Origin     discoveryOrigin            `json:"o"`
-	Components map[string]discoverySensor `json:"cmps"`
+	Device       discoveryDevice            `json:"dev"`
+	Origin       discoveryOrigin            `json:"o"`
+	Availability string                     `json:"avty_t"`
+	Components   map[string]discoverySensor `json:"cmps"`
 }
 
 type discoveryDevice struct {
@@ -28,23 +29,39 @@ type discoveryOrigin struct {
 	Name string `json:"name"`
 }
 
-// discoverySensor is one sensor of the hub.
+// discoverySensor is one sensor of the hub, or a switch or choice of one device.
 type discoverySensor struct {
-	Platform   string `json:"p"`
-	Name       string `json:"name"`
-	UniqueID   string `json:"uniq_id"`
-	StateTopic string `json:"stat_t"`
-	Class      string `json:"dev_cla"`
-	StateClass string `json:"stat_cla"`
-	Unit       string `json:"unit_of_meas"`
+	Platform   string   `json:"p"`
+	Name       string   `json:"name"`
+	UniqueID   string   `json:"uniq_id"`
+	StateTopic string   `json:"stat_t"`
+	Class      string   `json:"dev_cla,omitempty"`
+	StateClass string   `json:"stat_cla,omitempty"`
+	Unit       string   `json:"unit_of_meas,omitempty"`
+	Template   string   `json:"val_tpl,omitempty"`
+	Command    string   `json:"cmd_t,omitempty"`
+	On         string   `json:"pl_on,omitempty"`
+	Off        string   `json:"pl_off,omitempty"`
+	StateOn    string   `json:"stat_on,omitempty"`
+	StateOff   string   `json:"stat_off,omitempty"`
+	Options    []string `json:"options,omitempty"`
+
+	Availability []discoveryOnline `json:"avty,omitempty"` // all of them must say so
+	AllOf        string            `json:"avty_mode,omitempty"`
+}
+
+// discoveryOnline is a topic that says whether a control works.
+type discoveryOnline struct {
+	Topic    string `json:"t"`
+	Template string `json:"val_tpl,omitempty"`
 }
 
 // discovered describes every mirrored feed that has a unit Home Assistant
 // knows. It changes only when a feed or a device's name does.
 func discovered(topics map[string]string, devices []hub.DeviceState) (string, error) {
 	d := discovery{
-		Device:     discoveryDevice{IDs: []string{"homehub"}, Name: "homehub"},
-		Origin:     discoveryOrigin{Name: "homehub"},
+		Device: discoveryDevice{IDs: []string{"homehub"}, Name: "homehub"},
+		Origin: discoveryOrigin{Name: "homehub"}, Availability: statusTopic,
 		Components: map[string]discoverySensor{},
 	}
 	names := map[string]string{}
@@ -64,8 +81,30 @@ func discovered(topics map[string]string, devices []hub.DeviceState) (string, er
 		sensor.Platform, sensor.UniqueID, sensor.StateTopic = "sensor", "homehub_"+feed, topic
 		d.Components[feed] = sensor
 	}
+	for _, s := range devices {
+		if s.Switched() {
+			d.Components[s.ID+"_switch"], d.Components[s.ID+"_mode"] = controls(s.Device)
+		}
+	}
 	raw, err := json.Marshal(d)
 	return string(raw), err
+}
+
+// controls are a device's switch, which is on when the device says so, and the
+// choice of its mode, which alone leads back to the plan.
+func controls(d hub.Device) (onOff, mode discoverySensor) {
+	state, command := mirrorPrefix+d.ID+stateSuffix, mirrorPrefix+d.ID+setSuffix
+	onOff = discoverySensor{
+		Platform: "switch", Name: d.Name, UniqueID: "homehub_" + d.ID + "_switch", StateTopic: state, Command: command,
+		Template: "{{ 'on' if value_json.on else 'off' }}", On: "on", Off: "off", StateOn: "on", StateOff: "off",
+	}
+	mode = discoverySensor{
+		Platform: "select", Name: d.Name + ": mode", UniqueID: "homehub_" + d.ID + "_mode", StateTopic: state, Command: command,
+		Template: "{{ value_json.mode }}", Options: []string{"auto", "on", "off"},
+	}
+	onOff.AllOf = "all"
+	onOff.Availability = []discoveryOnline{{Topic: statusTopic}, {state, "{{ 'online' if value_json.online else 'offline' }}"}}
+	return onOff, mode
 }
 
 // sensorOf is the kind of sensor that a feed is, by the unit its name ends in.

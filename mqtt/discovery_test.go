@@ -20,7 +20,7 @@ func TestHomeAssistantDiscovery(t *testing.T) {
 			Name string
 		}
 		O    struct{ Name string }
-		Cmps map[string]map[string]string
+		Cmps map[string]map[string]any
 	}
 	if err := json.Unmarshal([]byte(raw), &d); err != nil {
 		t.Fatal(err)
@@ -37,9 +37,13 @@ func TestHomeAssistantDiscovery(t *testing.T) {
 		"dev_plug_wh":  {`Boiler "2": energy`, "energy", "total_increasing", "Wh", "homehub/dev_plug_wh"},
 	} {
 		c := d.Cmps[feed]
-		if got := [5]string{c["name"], c["dev_cla"], c["stat_cla"], c["unit_of_meas"], c["stat_t"]}; got != want || c["p"] != "sensor" || c["uniq_id"] != "homehub_"+feed {
+		if got := [5]any{c["name"], c["dev_cla"], c["stat_cla"], c["unit_of_meas"], c["stat_t"]}; got != [5]any{want[0], want[1], want[2], want[3], want[4]} || c["p"] != "sensor" || c["uniq_id"] != "homehub_"+feed {
 			t.Errorf("%s: %v", feed, c)
 		}
+	}
+	onOff, mode := d.Cmps["plug_switch"], d.Cmps["plug_mode"]
+	if onOff["p"] != "switch" || onOff["cmd_t"] != "homehub/plug/set" || onOff["stat_t"] != "homehub/plug/state" || mode["p"] != "select" || len(mode["options"].([]any)) != 3 {
+		t.Errorf("the plug is %v and %v", onOff, mode)
 	}
 	if _, ok := d.Cmps["l1_dv"]; ok {
 		t.Error("a feed in dV is offered, which Home Assistant does not know")

@@ -19,6 +19,8 @@ type emonESP struct {
 	node   string // "" or "/<node>", between the topic and in/ and out/
 }
 
+func (e *emonESP) bases() []string { return []string{e.device.Topic} }
+
 // hear understands describe, out/state, out/ctrlmode and the inputs.
 func (e *emonESP) hear(topic string, payload []byte, now time.Time) (hub.Report, bool) {
 	rest, ok := strings.CutPrefix(topic, e.device.Topic+"/")
@@ -101,15 +103,15 @@ func (e *emonESP) tell(c hub.Command, now time.Time) []message {
 	base := e.device.Topic + e.node
 	if !c.On {
 		return []message{
-			{base + "/in/ctrlmode", []byte("Off")},
-			{base + "/in/timer", []byte("0000 0000")},
-			{base + "/in/state", nil},
+			{topic: base + "/in/ctrlmode", payload: []byte("Off")},
+			{topic: base + "/in/timer", payload: []byte("0000 0000")},
+			{topic: base + "/in/state"},
 		}
 	}
 	return []message{
-		{base + "/in/timer", []byte(emonTimer(now, c.Until))},
-		{base + "/in/ctrlmode", []byte("On")},
-		{base + "/in/state", nil},
+		{topic: base + "/in/timer", payload: []byte(emonTimer(now, c.Until))},
+		{topic: base + "/in/ctrlmode", payload: []byte("On")},
+		{topic: base + "/in/state"},
 	}
 }
 
@@ -125,5 +127,5 @@ func (e *emonESP) ask() []message {
 	if !e.device.Switched() {
 		return nil
 	}
-	return []message{{e.device.Topic + e.node + "/in/state", nil}}
+	return []message{{topic: e.device.Topic + e.node + "/in/state"}}
 }

@@ -18,45 +18,6 @@ const maxQueue = 4096
 // keepQueue is the longest queue whose memory is kept for the next messages.
 const keepQueue = 256
 
-// message is something to publish.
-type message struct {
-	topic   string
-	payload []byte
-}
-
-// driver speaks the language of a family to one device. It is called with the
-// fleet's lock held, so it needs none and must not wait.
-type driver interface {
-	// hear understands a message on one of the device's topics, false if it
-	// is none of its own. At and Device of the report are filled in later.
-	hear(topic string, payload []byte, now time.Time) (hub.Report, bool)
-	// tell is what to publish so that the device does c.
-	tell(c hub.Command, now time.Time) []message
-	// ask is what to publish so that the device says how it is.
-	ask() []message
-}
-
-// Grants are the topics that a device of the family needs: those below its own
-// base and, where the family fixes them, its announcement.
-func Grants(d hub.Device) []hub.Grant {
-	grants := []hub.Grant{{Filter: d.Topic + "/#", Read: true, Write: true}}
-	if d.Family == hub.FamilyOpenEVSE {
-		grants = append(grants, hub.Grant{Filter: announceFilter(d.Topic), Write: true})
-	}
-	return grants
-}
-
-// newDriver is the driver of a device, nil if its family does not speak MQTT.
-func newDriver(d hub.Device) driver {
-	switch d.Family {
-	case hub.FamilyEmonESP:
-		return &emonESP{device: d}
-	case hub.FamilyOpenEVSE:
-		return &openEVSE{device: d}
-	}
-	return nil
-}
-
 // fleet knows the devices and which connection each speaks through, and turns
 // what they say into reports, in one goroutine and in the order it was said.
 type fleet struct {
@@ -65,11 +26,14 @@ type fleet struct {
 	report func(hub.Report)
 	send   func(message)
 	wake   chan struct{}
+	finder *finder
+	wishes *wishes
+	caller caller
 
 	mu      sync.Mutex
 	members []*member
-	bases   map[string]*member
-	peers   map[string]*peer // device -> connection that logged in with its credential
+	bases   map[string][]*member // several relays of one device share a base
+	peers   map[string]*peer     // device -> connection that logged in with its credential
 	queue   []event
 	spare   []event // the queue before, to be used again
 	lost    int
@@ -80,6 +44,14 @@ type member struct {
 	device hub.Device
 	driver driver
 	peer   *peer
+}
+
+// speaks notes the connection that a device speaks through. A program's message
+// on its topics does not displace the device's own log-in.
+func (m *member) speaks(p *peer) {
+	if m.peer == nil || m.peer.cred.Device != m.device.ID || p.cred.Device == m.device.ID {
+		m.peer = p
+	}
 }
 
 // event is something that happened on a connection.
@@ -102,22 +74,24 @@ const (
 func newFleet(clock hub.Clock, logger *slog.Logger, report func(hub.Report), send func(message)) *fleet {
 	return &fleet{
 		clock: clock, logger: logger, report: report, send: send, wake: make(chan struct{}, 1),
-		bases: map[string]*member{}, peers: map[string]*peer{},
+		finder: newFinder(), wishes: newWishes(clock), caller: caller{lanClient(), 80, newCouriers()},
+		bases: map[string][]*member{}, peers: map[string]*peer{},
 	}
 }
 
 // set replaces the devices. One that stays keeps what its driver learned.
 func (f *fleet) set(devices []hub.Device) {
+	f.wishes.set(devices)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	old := map[string]*member{}
 	for _, m := range f.members {
 		old[m.device.ID] = m
 	}
-	f.members, f.bases = nil, map[string]*member{}
+	f.members, f.bases = nil, map[string][]*member{}
 	for _, d := range devices {
 		m := old[d.ID]
-		if m == nil || m.device.Topic != d.Topic || m.device.Family != d.Family || m.device.Role != d.Role || m.device.Phases != d.Phases {
+		if m == nil || !sameDriver(m.device, d) {
 			m = &member{driver: newDriver(d)}
 			if m.peer = f.peers[d.ID]; m.peer != nil {
 				f.push(event{peer: m.peer, kind: eventConnected})
@@ -129,24 +103,35 @@ func (f *fleet) set(devices []hub.Device) {
 		}
 		m.device = d
 		f.members = append(f.members, m)
-		f.bases[d.Topic] = m
+		for _, base := range m.driver.bases() {
+			f.bases[base] = append(f.bases[base], m)
+		}
 	}
 }
 
-// tell is what to publish for a command.
-func (f *fleet) tell(d hub.Device, c hub.Command) ([]message, error) {
+// sameDriver says whether a device that was changed keeps its driver, and what
+// that has learned.
+func sameDriver(old, d hub.Device) bool {
+	sameMap := old.Map == d.Map || old.Map != nil && d.Map != nil && *old.Map == *d.Map
+	return sameMap && old.Topic == d.Topic && old.Family == d.Family && old.Role == d.Role && old.Phases == d.Phases &&
+		old.FlowC == d.FlowC && old.MaxAmps == d.MaxAmps
+}
+
+// tell is what to publish for a command, and the connection that the device
+// speaks through: nil while it is not there.
+func (f *fleet) tell(d hub.Device, c hub.Command) ([]message, *peer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, m := range f.members {
 		if m.device.ID == d.ID {
-			return m.driver.tell(c, f.clock.Now()), nil
+			return m.driver.tell(c, f.clock.Now()), m.peer, nil
 		}
 	}
 	// Not set yet, or just removed, which sends a last off.
 	if driver := newDriver(d); driver != nil {
-		return driver.tell(c, f.clock.Now()), nil
+		return driver.tell(c, f.clock.Now()), f.peers[d.ID], nil
 	}
-	return nil, hub.Errorf(hub.Invalid, "devices of the family %s are not driven over MQTT", d.Family)
+	return nil, nil, hub.Errorf(hub.Invalid, "devices of the family %s are not driven over MQTT", d.Family)
 }
 
 // heard, connected, subscribed and disconnected take in what happened on a
@@ -154,7 +139,7 @@ func (f *fleet) tell(d hub.Device, c hub.Command) ([]message, error) {
 func (f *fleet) heard(p *peer, topic string, payload []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.at(topic) == nil && !strings.HasPrefix(topic, announcePrefix) {
+	if len(f.at(topic)) == 0 && !announces(topic) && !isSet(topic) {
 		return // nobody's: most of what programs tell each other
 	}
 	if len(f.queue) >= maxQueue {
@@ -184,6 +169,7 @@ func (f *fleet) push(e event) {
 
 // run handles events until ctx ends, and then what is left of them.
 func (f *fleet) run(ctx context.Context) {
+	defer f.caller.couriers.close()
 	for {
 		select {
 		case <-ctx.Done():
@@ -222,16 +208,19 @@ func (f *fleet) drain() {
 // handle turns one event into reports and questions. What it calls may take
 // locks of its own, so it is called without the fleet's.
 func (f *fleet) handle(e event) {
+	if e.kind == eventHeard && f.elsewhere(e) {
+		return
+	}
 	now := f.clock.Now()
 	f.mu.Lock()
 	var reports []hub.Report
 	var questions []message
 	switch e.kind {
 	case eventHeard:
-		reports = f.understand(e, now)
+		reports, questions = f.understand(e, now)
 	case eventSubscribed:
 		for _, m := range f.members {
-			if m.peer == e.peer {
+			if m.peer == e.peer || m.peer == nil && bridges(e.peer, m) {
 				questions = append(questions, m.driver.ask()...)
 			}
 		}
@@ -248,41 +237,62 @@ func (f *fleet) handle(e event) {
 	}
 }
 
-// understand is what a message says. A device's own credential speaks for that
-// device alone outside of its base, so that none announces another's end.
-func (f *fleet) understand(e event, now time.Time) (reports []hub.Report) {
-	if m := f.at(e.topic); m != nil {
-		m.peer = e.peer
-		if r, ok := m.driver.hear(e.topic, e.payload, now); ok {
-			r.Device = m.device.ID
-			return []hub.Report{r}
-		}
-		return nil
+// elsewhere hands a message on that is not about the state of a device.
+func (f *fleet) elsewhere(e event) bool {
+	if isSet(e.topic) {
+		f.wishes.heard(e)
+		return true
 	}
-	for _, m := range f.members {
-		if owner := e.peer.cred.Device; owner != "" && owner != m.device.ID {
+	if announces(e.topic) {
+		f.finder.heard(e, f.clock.Now())
+	}
+	return false
+}
+
+// bridges says whether a program that is no device itself may speak for a
+// device that nobody speaks for yet: after a restart of the hub or the bridge
+// its devices are asked how they are.
+func bridges(p *peer, m *member) bool {
+	return p.cred.Device == "" && mayWrite(p.cred.Grants, m.driver.bases()[0])
+}
+
+// understand is what a message says, and what to answer. A device's own
+// credential speaks for that device alone outside of its base, so that none
+// announces another's end.
+func (f *fleet) understand(e event, now time.Time) (reports []hub.Report, answers []message) {
+	members := f.at(e.topic)
+	below := len(members) > 0
+	if !below {
+		members = f.members
+	}
+	for _, m := range members {
+		if owner := e.peer.cred.Device; !below && owner != "" && owner != m.device.ID {
 			continue
 		}
-		if r, ok := m.driver.hear(e.topic, e.payload, now); ok {
-			m.peer = e.peer
+		r, ok := m.driver.hear(e.topic, e.payload, now)
+		if ok {
+			m.speaks(e.peer)
 			r.Device = m.device.ID
 			reports = append(reports, r)
 		}
+		if d, is := m.driver.(follower); is {
+			answers = append(answers, d.follow(now)...)
+		}
 	}
-	return reports
+	return reports, answers
 }
 
-// at is the device with the longest base above topic.
-func (f *fleet) at(topic string) *member {
+// at are the devices with the longest base that topic is or lies below.
+func (f *fleet) at(topic string) []*member {
 	for {
+		if m := f.bases[topic]; len(m) > 0 {
+			return m
+		}
 		i := strings.LastIndexByte(topic, '/')
 		if i < 0 {
 			return nil
 		}
 		topic = topic[:i]
-		if m := f.bases[topic]; m != nil {
-			return m
-		}
 	}
 }
 

@@ -158,11 +158,11 @@ func TestForeignAnnouncementIsIgnored(t *testing.T) {
 	f.set([]hub.Device{{ID: "car", Family: hub.FamilyOpenEVSE, Role: hub.RoleCharger, Topic: "garage/one"}})
 	will := event{topic: "openevse/announce/1", payload: []byte(`{"state":"disconnected","name":"garage/one"}`)}
 	will.peer = &peer{cred: hub.Credential{Device: "other"}}
-	if got := f.understand(will, time.Now()); len(got) != 0 {
+	if got, _ := f.understand(will, time.Now()); len(got) != 0 {
 		t.Errorf("another device's credential: %+v", got)
 	}
 	will.peer = &peer{cred: hub.Credential{Device: "car"}}
-	if got := f.understand(will, time.Now()); len(got) != 1 {
+	if got, _ := f.understand(will, time.Now()); len(got) != 1 {
 		t.Error("its own is ignored too")
 	}
 }
@@ -193,7 +193,7 @@ func TestLongestBaseWins(t *testing.T) {
 	inner.Topic = "emon/a/b"
 	f.set([]hub.Device{outer, inner})
 	for topic, want := range map[string]string{"emon/a/power": "a", "emon/a/b/power": "b", "emon/a/b/c/d": "b"} {
-		if m := f.at(topic); m == nil || m.device.ID != want {
+		if m := f.at(topic); len(m) != 1 || m[0].device.ID != want {
 			t.Errorf("%s belongs to %+v", topic, m)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 	"time"
 
 	"homehub/hub"
@@ -11,6 +12,7 @@ import (
 
 const (
 	mirrorPrefix = "homehub/"
+	statusTopic  = mirrorPrefix + "status"
 	// mirrorPause is the least real time between two rounds of the mirror.
 	mirrorPause = 100 * time.Millisecond
 )
@@ -22,22 +24,35 @@ type Live interface {
 }
 
 // Mirror publishes what is true, retained: each feed as a plain number on
-// homehub/<feed>, all of it as JSON on homehub/live, and the description of the
-// feeds for Home Assistant. It sends what changed, at most ten
-// times a second of machine time, until ctx ends.
+// homehub/<feed>, each device on homehub/<device>/state and all of it on
+// homehub/live as JSON, and the description of feeds and devices for Home
+// Assistant. It sends what changed, at most ten times a second of machine time,
+// until ctx ends. homehub/status is online meanwhile; only a killed hub leaves
+// it so, but then the broker that would say it is gone as well.
 func (b *Broker) Mirror(ctx context.Context, live Live) error {
 	sub := live.Subscribe()
 	defer sub.Close()
 	shown := map[string]string{}
 	pause := time.NewTimer(0)
 	defer pause.Stop()
+	if err := b.Publish(statusTopic, []byte("online"), true); err != nil {
+		return err
+	}
+	defer func() { b.send(message{topic: statusTopic, payload: []byte("offline"), retain: true}) }()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-pause.C:
 		}
-		for topic, payload := range mirrored(live.Snapshot()) {
+		now := mirrored(live.Snapshot())
+		for topic := range shown {
+			if _, stays := now[topic]; !stays && strings.HasSuffix(topic, stateSuffix) { // a device that was removed
+				b.send(message{topic: topic, retain: true})
+				delete(shown, topic)
+			}
+		}
+		for topic, payload := range now {
 			if old, ok := shown[topic]; ok && old == payload {
 				continue
 			}
@@ -51,6 +66,8 @@ func (b *Broker) Mirror(ctx context.Context, live Live) error {
 		case <-ctx.Done():
 			return nil
 		case <-sub.C():
+		case <-b.births:
+			delete(shown, discoveryTopic)
 		}
 	}
 }
@@ -66,6 +83,7 @@ func mirrored(s hub.Snapshot) map[string]string {
 		put(hub.FeedSolar, int64(s.Solar))
 	}
 	for _, d := range s.Devices {
+		topics[mirrorPrefix+d.ID+stateSuffix] = string(encode(stateOf(d, s.At)))
 		if d.Has&hub.ReportPower != 0 {
 			put(hub.DevicePowerFeed(d.ID), int64(d.Watts))
 		}
@@ -117,6 +135,47 @@ func mirrorReading(s hub.Snapshot, put func(feed string, v int64)) {
 			put(line+"_dv", int64(p.Voltage))
 		}
 	}
+}
+
+// stateSuffix ends the topic of one device.
+const stateSuffix = "/state"
+
+// deviceState is the JSON on homehub/<device>/state.
+type deviceState struct {
+	Name      string       `json:"name"`
+	Mode      hub.Mode     `json:"mode"`
+	Until     time.Time    `json:"until,omitzero"` // end of the mode
+	Online    bool         `json:"online"`
+	On        bool         `json:"on"`
+	Commanded *bool        `json:"commanded,omitempty"` // what it was last told; on is what it says
+	Fails     bool         `json:"fails,omitempty"`     // it does not follow in spite of retries
+	Amps      int          `json:"amps,omitempty"`
+	Plugged   *bool        `json:"plugged,omitempty"`
+	SoC       *int         `json:"soc,omitempty"`
+	Power     *hub.Watt    `json:"power_w,omitempty"`
+	Energy    hub.WattHour `json:"energy_wh,omitempty"`
+}
+
+func stateOf(d hub.DeviceState, now time.Time) deviceState {
+	s := deviceState{
+		Name: d.Name, Mode: d.ModeAt(now), Online: d.Online, On: d.On, Fails: d.Mismatch, Amps: d.Amps, Energy: d.Counter,
+	}
+	if s.Mode != hub.ModeAuto {
+		s.Until = d.ModeUntil
+	}
+	if !d.Commanded.At.IsZero() {
+		s.Commanded = &d.Commanded.On
+	}
+	if d.Has&hub.ReportPlugged != 0 {
+		s.Plugged = &d.Plugged
+	}
+	if d.Has&hub.ReportSoC != 0 {
+		s.SoC = &d.SoC
+	}
+	if d.Has&hub.ReportPower != 0 {
+		s.Power = &d.Watts
+	}
+	return s
 }
 
 // live is the JSON on homehub/live. What is not known is left out.

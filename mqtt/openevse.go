@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,7 +23,8 @@ const (
 
 // openEVSE drives an OpenEVSE charger with the ESP32 firmware (1797b7a) by
 // claims of priority 500, so that a person at the charger (override, 1000)
-// wins by itself.
+// wins by itself. The old ESP8266 firmware knows no claims: it is known by
+// answering RAPI and nothing else, and driven by RAPI, without a lease.
 type openEVSE struct {
 	device hub.Device
 
@@ -35,7 +37,13 @@ type openEVSE struct {
 	hasTotal  bool   // it reports total_energy; else wh of the session counts
 	announce  string // topic of its announcement, once known
 	asked     bool   // the last command was to be on, and nothing charged since
+
+	claims bool      // it said something that only a firmware with claims says
+	rapi   bool      // it answered RAPI
+	lifted time.Time // end of a lease whose limit was cleared and not set again yet
 }
+
+func (o *openEVSE) bases() []string { return []string{o.device.Topic} }
 
 // announceFilter is where a charger announces itself: the last part of its
 // default name, which also ends its default base topic.
@@ -60,6 +68,11 @@ func (o *openEVSE) hear(topic string, payload []byte, now time.Time) (hub.Report
 	switch key {
 	case "state":
 		return o.hearState(payload)
+	case "config", "claim", "override", "limit":
+		o.claims = true
+		return hub.Report{}, false
+	case "rapi/out":
+		return o.hearRAPI(string(payload))
 	case "vehicle":
 		v, ok := number(payload)
 		return hub.Report{Has: hub.ReportPlugged, Plugged: v != 0}, ok
@@ -104,14 +117,18 @@ func (o *openEVSE) hearState(payload []byte) (hub.Report, bool) {
 	if !ok {
 		return hub.Report{}, false
 	}
-	state := int(v)
+	return o.inState(int(v)), true
+}
+
+// inState is what an EVSE state says.
+func (o *openEVSE) inState(state int) hub.Report {
 	o.charging = state == evseCharging
 	r := hub.Report{Has: hub.ReportOn, On: o.charging}
 	if state >= evseNotConnected && state <= evseCharging {
 		r.Has |= hub.ReportPlugged
 		r.Plugged = state >= evseConnected
 	}
-	return r, true
+	return r
 }
 
 // derivePower adds power to a report of a firmware that sends none.
@@ -131,7 +148,7 @@ func (o *openEVSE) hearAnnounce(topic string, payload []byte) (hub.Report, bool)
 		return hub.Report{}, false
 	}
 	if a.MQTT == o.device.Topic {
-		o.announce = topic
+		o.announce, o.claims = topic, true
 	} else if topic != o.announce && a.Name != o.device.Topic {
 		return hub.Report{}, false
 	}
@@ -165,30 +182,48 @@ type evseLimit struct {
 // claim is ever active without one.
 func (o *openEVSE) tell(c hub.Command, now time.Time) []message {
 	base := o.device.Topic
+	o.lifted = time.Time{}
 	repeated := c.On && o.asked && !o.charging
 	o.asked = c.On && !repeated && !o.charging
-	if !c.On {
-		return []message{
-			{base + "/claim/set", encode(evseClaim{State: "disabled"})},
-			{base + "/limit/set", []byte("clear")},
-		}
-	}
 	amps := c.Amps
 	if amps == 0 {
 		amps = o.device.MaxAmps
 	}
-	claim := message{base + "/claim/set", encode(evseClaim{State: "active", ChargeCurrent: amps, MaxCurrent: amps, AutoRelease: true})}
+	switch {
+	case o.rapi && !o.claims:
+		return o.tellRAPI(c.On, amps)
+	case !c.On:
+		return []message{
+			{topic: base + "/claim/set", payload: encode(evseClaim{State: "disabled"})},
+			{topic: base + "/limit/set", payload: []byte("clear")},
+		}
+	}
+	claim := message{topic: base + "/claim/set", payload: encode(evseClaim{State: "active", ChargeCurrent: amps, MaxCurrent: amps, AutoRelease: true})}
 	if repeated {
 		// A limit that was reached while the hub was away holds until it is
 		// cleared, and neither a higher one nor one set in the same breath
-		// lifts it. The next command sets a new one.
-		return []message{{base + "/limit/set", []byte("clear")}, claim}
+		// lifts it. Once it charges, follow sets a new one.
+		o.lifted = c.Until
+		return []message{{topic: base + "/limit/set", payload: []byte("clear")}, claim}
 	}
-	limit := o.session(now) + c.Until.Sub(now)
-	return []message{
-		{base + "/limit/set", encode(evseLimit{Type: "time", Value: max(1, int(math.Ceil(limit.Minutes())))})},
-		claim,
+	return []message{o.limit(c.Until, now), claim}
+}
+
+// limit is the time limit that ends a lease.
+func (o *openEVSE) limit(until, now time.Time) message {
+	minutes := math.Ceil((o.session(now) + until.Sub(now)).Minutes())
+	return message{topic: o.device.Topic + "/limit/set", payload: encode(evseLimit{Type: "time", Value: max(1, int(minutes))})}
+}
+
+// follow gives a charger its lease as soon as it charges after its old limit
+// was lifted.
+func (o *openEVSE) follow(now time.Time) []message {
+	if o.lifted.IsZero() || !o.charging {
+		return nil
 	}
+	until := o.lifted
+	o.lifted = time.Time{}
+	return []message{o.limit(until, now)}
 }
 
 // session is how long the charging session has lasted, as far as known.
@@ -199,8 +234,48 @@ func (o *openEVSE) session(now time.Time) time.Duration {
 	return o.elapsed
 }
 
-// ask is nothing: the charger says everything each 30 s and on every change.
-func (o *openEVSE) ask() []message { return nil }
+// ask probes for the old firmware. One with claims says everything by itself,
+// each 30 s and on every change.
+func (o *openEVSE) ask() []message {
+	if o.claims {
+		return nil
+	}
+	return []message{{topic: o.device.Topic + "/rapi/in/$GS"}}
+}
+
+// tellRAPI sets the current and enables or sleeps, and asks for the state,
+// which confirms. $ST, the timer, counts on a clock that nobody sets, so it is
+// no lease.
+func (o *openEVSE) tellRAPI(on bool, amps int) []message {
+	in := o.device.Topic + "/rapi/in/"
+	if !on {
+		return []message{{topic: in + "$FS"}, {topic: in + "$GS"}}
+	}
+	return []message{{topic: in + "$SC", payload: []byte(strconv.Itoa(amps))}, {topic: in + "$FE"}, {topic: in + "$GS"}}
+}
+
+// hearRAPI understands the answer to $GS, "$OK state seconds^checksum". Newer
+// controllers write the state in hexadecimal.
+func (o *openEVSE) hearRAPI(answer string) (hub.Report, bool) {
+	answer, _, _ = strings.Cut(answer, "^")
+	fields := strings.Fields(answer)
+	o.rapi = o.rapi || len(fields) > 0 && fields[0] == "$OK"
+	if len(fields) < 3 || fields[0] != "$OK" {
+		return hub.Report{}, false
+	}
+	if _, err := strconv.ParseUint(fields[2], 10, 32); err != nil {
+		return hub.Report{}, false
+	}
+	base := 16
+	if len(fields[1]) == 3 { // 254, 255
+		base = 10
+	}
+	state, err := strconv.ParseUint(fields[1], base, 8)
+	if err != nil {
+		return hub.Report{}, false
+	}
+	return o.inState(int(state)), true
+}
 
 // encode is v as JSON; the types above can not fail.
 func encode(v any) []byte {

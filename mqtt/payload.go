@@ -21,6 +21,28 @@ func number(payload []byte) (float64, bool) {
 	return v, true
 }
 
+// onSaid reads a relay's own word for its state.
+func onSaid(payload []byte) (hub.Report, bool) {
+	switch strings.ToLower(string(payload)) {
+	case "on", "true", "1":
+		return hub.Report{Has: hub.ReportOn, On: true}, true
+	case "off", "false", "0":
+		return hub.Report{Has: hub.ReportOn}, true
+	}
+	return hub.Report{}, false
+}
+
+// onlineSaid reads a birth message or a Will.
+func onlineSaid(payload []byte) (hub.Report, bool) {
+	switch strings.ToLower(string(payload)) {
+	case "online", "true", "1":
+		return hub.Report{Has: hub.ReportOnline, Online: true}, true
+	case "offline", "false", "0":
+		return hub.Report{Has: hub.ReportOnline}, true
+	}
+	return hub.Report{}, false
+}
+
 // watts reads power in W. More than a house connection can carry is no power.
 func watts(payload []byte) (hub.Watt, bool) {
 	v, ok := number(payload)

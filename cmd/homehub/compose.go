@@ -51,6 +51,7 @@ type installation struct {
 	store  *store.Store
 	broker *mqtt.Broker
 	relays *gpio.Relays // nil: this machine has no header
+	hooks  *mqtt.Webhooks
 	hub    *hub.Hub
 	loop   *scheduler.Loop
 	pages  *webui.Server
@@ -136,8 +137,29 @@ func (i *installation) buildBroker() error {
 		Condition: i.condition("broker"),
 		StateFile: i.cfg.Data.Dir + "/retained.bin",
 		Meter:     topics, Observe: func(r hub.Reading) { i.hub.Observe(r) },
+		Decide: i.decideMode,
+	})
+	i.hooks = mqtt.NewWebhooks(mqtt.WebhookConfig{
+		Clock: i.opt.clock, Logger: i.part("webhooks"), Report: func(r hub.Report) { i.hub.Report(r) },
 	})
 	return err
+}
+
+// decideMode keeps the mode that a program asked for on the broker.
+func (i *installation) decideMode(client, device string, mode hub.Mode, until time.Time) error {
+	s, ok := i.hub.Device(device)
+	if !ok {
+		return hub.Errorf(hub.NotFound, "there is no device %q", device)
+	}
+	d := s.Device
+	if d.Mode == mode && d.ModeUntil.Equal(until) {
+		return nil
+	}
+	d.Mode, d.ModeUntil = mode, until
+	if err := i.hub.PutDevice(d); err != nil {
+		return err
+	}
+	return i.store.Audit("MQTT client "+client, "set "+d.Name+" to "+string(mode))
 }
 
 // buildRelays takes the header's pins. Most machines have none: that is worth
@@ -159,7 +181,12 @@ func (i *installation) buildRelays() error {
 }
 
 func (i *installation) buildHub() error {
-	actuators := map[hub.Family]hub.Actuator{hub.FamilyEmonESP: i.broker, hub.FamilyOpenEVSE: i.broker}
+	actuators := map[hub.Family]hub.Actuator{}
+	for _, family := range hub.Families() {
+		actuators[family] = i.broker
+	}
+	actuators[hub.FamilyWebhook] = i.hooks
+	delete(actuators, hub.FamilyGPIO)
 	if i.relays != nil {
 		actuators[hub.FamilyGPIO] = i.relays
 	}
@@ -232,6 +259,7 @@ func (i *installation) serve(ctx context.Context) error {
 	})
 	group.Go(func() error { return i.broker.Run(ctx) })
 	group.Go(func() error { return i.broker.Mirror(ctx, i.hub) })
+	group.Go(func() error { return i.hooks.Run(ctx) })
 	group.Go(func() error { return i.hub.Run(ctx) })
 	group.Go(func() error { return i.loop.Run(ctx) })
 	group.Go(func() error { return i.followDevices(ctx) })
@@ -326,11 +354,12 @@ func (i *installation) followDevices(ctx context.Context) error {
 		var key strings.Builder
 		for _, s := range i.hub.Snapshot().Devices {
 			devices = append(devices, s.Device)
-			fmt.Fprintf(&key, "%s %s %s %s %s|", s.ID, s.Name, s.Family, s.Role, s.Topic)
+			fmt.Fprintf(&key, "%s %s %s %s %s %d %d %d %p|", s.ID, s.Name, s.Family, s.Role, s.Topic, s.Phases, s.MaxAmps, s.FlowC, s.Map)
 		}
 		if key.String() != last || last == "" {
 			last = key.String()
 			i.broker.SetDevices(devices)
+			i.hooks.SetDevices(devices)
 			if i.relays != nil {
 				i.relays.SetDevices(devices)
 			}

@@ -24,14 +24,54 @@ type deviceDesk struct {
 	broker *mqtt.Broker
 }
 
-// PutDevice keeps a device, once its pins make sense if it has any.
+// PutDevice keeps a device, once its pins or topics make sense.
 func (d deviceDesk) PutDevice(device hub.Device) error {
+	checked, err := device.Validate()
+	if err != nil {
+		return err
+	}
 	if device.Family == hub.FamilyGPIO {
-		if _, err := gpio.ParsePins(device.Topic); err != nil {
-			return err
-		}
+		_, err = gpio.ParsePins(device.Topic)
+	} else {
+		err = mqtt.CheckDevice(checked)
+	}
+	if err != nil {
+		return err
 	}
 	return d.Hub.PutDevice(device)
+}
+
+// Adopt makes a device that announced itself one of the house's.
+func (d deviceDesk) Adopt(key, id, name string) (hub.Device, error) {
+	device, err := d.broker.Adopt(key, id, name)
+	if err != nil {
+		return device, err
+	}
+	if _, taken := d.Device(id); taken {
+		return device, &hub.Error{Code: hub.Conflict, Field: "id", Message: "is taken: choose another"}
+	}
+	return device, d.PutDevice(device)
+}
+
+// NewLogin makes the broker log-in of a device in place of any that it has, and
+// cuts the connection of the old one. The secret is shown this once.
+func (d deviceDesk) NewLogin(id string) (hub.Credential, string, error) {
+	s, ok := d.Device(id)
+	if !ok {
+		return hub.Credential{}, "", hub.Errorf(hub.NotFound, "there is no device %q", id)
+	}
+	if len(mqtt.Grants(s.Device)) == 0 {
+		return hub.Credential{}, "", hub.Errorf(hub.Invalid, "%s does not use the broker, so it needs no log-in", s.Name)
+	}
+	if old, taken := d.store.Credential(id); taken && old.Device != id {
+		return hub.Credential{}, "", hub.Errorf(hub.Conflict, "a program has the log-in %q: revoke it first", id)
+	}
+	cred, secret := mqtt.NewLogin(s.Device, d.Snapshot().At)
+	if err := d.store.PutCredential(cred); err != nil {
+		return hub.Credential{}, "", err
+	}
+	d.broker.Revoke(id)
+	return cred, secret, nil
 }
 
 // DeleteDevice forgets a device, durably, and cuts its connection.
