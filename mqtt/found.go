@@ -31,7 +31,7 @@ func announces(topic string) bool {
 		strings.HasPrefix(topic, "shellies/"), strings.HasPrefix(topic, haPrefix):
 		return true
 	}
-	return strings.HasSuffix(topic, "/events/rpc") || strings.HasSuffix(topic, zigbeeDevices)
+	return strings.HasSuffix(topic, "/describe") || strings.HasSuffix(topic, "/events/rpc") || strings.HasSuffix(topic, zigbeeDevices)
 }
 
 // finder lists the devices that announce themselves.
@@ -84,6 +84,8 @@ func (f *finder) announced(e event, now time.Time) bool {
 		return f.announcedTasmota(e, now)
 	case strings.HasPrefix(e.topic, "shellies/"):
 		return f.announcedShelly(e, now)
+	case strings.HasSuffix(e.topic, "/describe"):
+		all = foundEmon(strings.TrimSuffix(e.topic, "/describe"), string(e.payload))
 	case strings.HasSuffix(e.topic, "/events/rpc"):
 		all = foundShelly2(strings.TrimSuffix(e.topic, "/events/rpc"), e.payload)
 	default:
@@ -221,6 +223,24 @@ func foundEVSE(payload []byte) []hub.Found {
 	}
 	if u, err := url.Parse(a.HTTP); err == nil {
 		n.Addr = address(u.Hostname())
+	}
+	return []hub.Found{n}
+}
+
+// foundEmon understands what an EmonESP says of itself once per connection.
+func foundEmon(base, kind string) []hub.Found {
+	n := hub.Found{
+		Key: "emonesp " + base, Name: base[strings.LastIndexByte(base, '/')+1:], Model: kind,
+		Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: base, Can: []hub.Ability{hub.CanSwitch},
+	}
+	switch kind {
+	case "smartplug", "wifirelay":
+	case "hpmon":
+		n.Family = hub.FamilyHPMon
+	case "espwifi":
+		n.Role, n.Can = hub.RoleMeter, []hub.Ability{hub.CanEnergy, hub.CanPower}
+	default:
+		return nil
 	}
 	return []hub.Found{n}
 }

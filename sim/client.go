@@ -77,7 +77,7 @@ func connect(broker string, c Credentials, logger *slog.Logger, b behaviour) *cl
 func (d *client) welcome(b behaviour) {
 	filters := map[string]byte{}
 	for _, filter := range b.subscribe {
-		filters[d.topic+"/"+filter] = fireForget
+		filters[d.full(filter)] = fireForget
 	}
 	if len(filters) > 0 {
 		token := d.mqtt.SubscribeMultiple(filters, func(_ paho.Client, m paho.Message) {
@@ -115,8 +115,16 @@ func refused(token paho.Token) bool {
 // without a connection is lost.
 func (d *client) publish(topic string, retained bool, payload []byte) {
 	if d.heeds.Load() {
-		d.mqtt.Publish(d.topic+"/"+topic, fireForget, retained, payload)
+		d.mqtt.Publish(d.full(topic), fireForget, retained, payload)
 	}
+}
+
+// full is a topic below the base, or the topic itself for a device without one.
+func (d *client) full(topic string) string {
+	if d.topic == "" {
+		return topic
+	}
+	return d.topic + "/" + topic
 }
 
 func (d *client) close() { d.mqtt.Disconnect(farewell) }
