@@ -181,6 +181,9 @@ func (d Device) Validate() (Device, error) {
 		if err := d.Schedule.Validate(); err != nil {
 			return d, err
 		}
+		if d.Schedule.SoC > 0 && d.Battery == nil && d.Schedule.Energy == 0 {
+			return d, FieldErrorf("until_soc", "needs the capacity of the battery; or give energy_wh beside it")
+		}
 	}
 	return d, nil
 }

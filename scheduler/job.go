@@ -19,13 +19,19 @@ type Job struct {
 	Seen      time.Time     `json:"seen"`               // time of the last look
 	Metered   bool          `json:"metered,omitempty"`  // Counter is set
 	Fraction  float64       `json:"fraction,omitempty"` // of a Wh that is not counted yet, without a meter
+	// DeafUntil is when a device that did not follow its commands is tried
+	// again; until then the plan does without it.
+	DeafUntil time.Time `json:"deaf_until,omitzero"`
 }
+
+// retryAfter is how long the plan does without a device that does not follow.
+const retryAfter = 15 * time.Minute
 
 // advance brings the job up to now by what the device said of itself.
 //
 // After a restart Seen lies a while back. A device that is found on was on all
 // that time, since its lease had not ended; longer than a lease nobody knows.
-func (j *Job) advance(s hub.DeviceState, now time.Time) {
+func (j *Job) advance(s *hub.DeviceState, now time.Time) {
 	if s.Has&hub.ReportOn == 0 {
 		return // it has not spoken yet: wait, and count then
 	}
@@ -62,8 +68,8 @@ func (j *Job) advance(s hub.DeviceState, now time.Time) {
 func slack(need time.Duration) time.Duration { return time.Minute + need/100 }
 
 // left is what is still to be done, as on-time at full power. 0 is done.
-func (j *Job) left(s *hub.Schedule, d hub.Device) time.Duration {
-	need, done := j.need(s, d)
+func (j *Job) left(d *hub.DeviceState) time.Duration {
+	need, done := j.need(d)
 	if left := need - done; left > slack(need) {
 		return left
 	}
@@ -71,19 +77,39 @@ func (j *Job) left(s *hub.Schedule, d hub.Device) time.Duration {
 }
 
 // over says whether all of the job is done, to the second.
-func (j *Job) over(s *hub.Schedule, d hub.Device) bool {
-	need, done := j.need(s, d)
+func (j *Job) over(d *hub.DeviceState) bool {
+	need, done := j.need(d)
 	return done >= need
 }
 
+// openLength is what a schedule that names no amount asks for: more than any
+// day holds.
+const openLength = 48 * time.Hour
+
 // need is the whole job and what is done of it, as on-time at full power.
-func (j *Job) need(s *hub.Schedule, d hub.Device) (need, done time.Duration) {
+func (j *Job) need(d *hub.DeviceState) (need, done time.Duration) {
+	s := d.Schedule
 	if s.Minutes > 0 {
 		return time.Duration(s.Minutes) * time.Minute, j.Ran
 	}
-	full := max(1, d.OnPower(d.MaxAmps))
-	return duration(s.Energy, full), duration(j.Delivered, full)
+	full := fullPower(d.Device)
+	done = duration(j.Delivered, full)
+	switch {
+	case s.SoC > 0 && d.Battery != nil && d.Has&hub.ReportSoC != 0:
+		in, _ := d.Battery.Efficiencies()
+		missing := float64(max(0, s.SoC-d.SoC)) / 100 * float64(d.Battery.Capacity) / in
+		return done + duration(hub.WattHour(missing), full), done
+	case s.Energy > 0:
+		return duration(s.Energy, full), done
+	case s.SoC > 0 && d.Battery != nil: // nobody says how full it is: as if it were empty, the car ends by itself
+		return duration(d.Battery.Capacity*hub.WattHour(s.SoC)/100, full), done
+	}
+	return openLength, 0
 }
+
+// fullPower is the most that a device draws, at least 1 W so that it can be
+// divided by.
+func fullPower(d hub.Device) hub.Watt { return max(1, d.OnPower(d.MaxAmps)) }
 
 // duration is how long w takes to deliver e.
 func duration(e hub.WattHour, w hub.Watt) time.Duration {

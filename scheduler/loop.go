@@ -4,9 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
-	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,6 +16,7 @@ type House interface {
 	Snapshot() hub.Snapshot
 	Do(ctx context.Context, c hub.Command) error
 	SetPlan(p *hub.Plan)
+	SetGuarding(g *hub.Guarding)
 }
 
 // Outlook is what the loop knows of the future.
@@ -37,39 +35,55 @@ type Keeper interface {
 
 // Config is what a Loop is made of.
 type Config struct {
-	Clock     hub.Clock
-	Zone      *time.Location
-	Logger    *slog.Logger
-	House     House
-	Wake      <-chan struct{} // something changed in the house; may be nil
-	Outlook   Outlook
-	Keeper    Keeper   // nil: jobs are forgotten at a restart
-	Import    hub.Watt // the connection's limit; 17,250 W (3x25 A) if 0
-	Condition func(c hub.Condition, reason string)
+	Clock      hub.Clock
+	Zone       *time.Location
+	Logger     *slog.Logger
+	House      House
+	Wake       <-chan struct{} // something changed in the house; may be nil
+	Outlook    Outlook
+	Keeper     Keeper        // nil: jobs and profiles are forgotten at a restart
+	Connection Connection    // what the grid connection carries
+	Gain       hub.MicroEuro // a plan in force is changed for a saving above this; 2 ct if 0
+	Condition  func(c hub.Condition, reason string)
 }
 
 // Loop keeps the plan true: it plans again when something changed, and sends
-// what the plan says when it is time.
+// what plan, sun, prices and guards say when it is time.
 type Loop struct {
 	cfg      Config
 	progress atomic.Int64 // UnixNano of machine time of the last turn
+	desk     desk         // of the loop's goroutine alone
+	snap     hub.Snapshot // likewise: what this turn sees
 
-	mu     sync.Mutex // guards what Preview shares with the loop
-	jobs   map[string]*Job
-	kept   string // fingerprint of the jobs as they were kept last
-	inputs string // fingerprint of what the plan in force was made from
+	mu       sync.Mutex // guards what Preview shares with the loop
+	jobs     map[string]*Job
+	profiles map[string]Profile
+	lessons  map[string]*lesson
+	kept     string // fingerprint of the jobs as they were kept last
+	change   changeWatch
+	prices   priceMemory
+	rest     restMean
+	month    hub.Watt // highest quarter of this month
+	plan     *Plan    // in force, for slots from planStart on
+	start    time.Time
 }
 
-const jobsKey = "scheduler.jobs"
+const (
+	jobsKey     = "scheduler.jobs"
+	profilesKey = "scheduler.profiles"
+)
 
 // New makes a loop that goes on with the jobs that the Keeper has.
 func New(cfg Config) *Loop {
-	if cfg.Import == 0 {
-		cfg.Import = 17_250
+	if cfg.Gain == 0 {
+		cfg.Gain = 20_000
 	}
-	l := &Loop{cfg: cfg, jobs: map[string]*Job{}}
+	l := &Loop{cfg: cfg, jobs: map[string]*Job{}, profiles: map[string]Profile{}, lessons: map[string]*lesson{}}
+	l.desk.guard = newGuard(cfg.Connection, cfg.Zone)
+	l.cfg.Connection = l.desk.guard.c
 	if cfg.Keeper != nil {
 		cfg.Keeper.Setting(jobsKey, &l.jobs)
+		cfg.Keeper.Setting(profilesKey, &l.profiles)
 	}
 	l.progress.Store(time.Now().UnixNano())
 	return l
@@ -101,166 +115,42 @@ func (l *Loop) Alive(limit time.Duration) error {
 }
 
 // Turn does what is due at now: it follows the jobs, plans if something
-// changed, and sends commands.
+// changed, and sends commands. Its guards see every snapshot first.
 func (l *Loop) Turn(ctx context.Context, now time.Time) {
 	l.progress.Store(time.Now().UnixNano())
-	s := l.cfg.House.Snapshot()
-	l.follow(s, now)
-	if l.stalePlan(s, now) {
-		l.replan(s, now)
-		s = l.cfg.House.Snapshot()
+	l.snap = l.cfg.House.Snapshot()
+	l.follow(&l.snap, now)
+	if why := l.stale(&l.snap, now); why != "" {
+		l.replan(&l.snap, now, why)
+		l.snap = l.cfg.House.Snapshot()
 	}
-	for _, c := range Decide(now, s) {
+	commands, guarding := l.desk.decide(now, &l.snap)
+	if guarding {
+		l.guarding()
+	}
+	for _, c := range commands {
 		if err := l.cfg.House.Do(ctx, c); err != nil {
 			l.cfg.Logger.Debug("commanding", "device", c.Device, "err", err)
 			continue
 		}
-		l.note(c, now)
-	}
-}
-
-// follow brings every job up to now: what a device did counts, a deadline
-// that passed ends its job, a new one begins the next.
-func (l *Loop) follow(s hub.Snapshot, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	seen := map[string]bool{}
-	for _, d := range s.Devices {
-		if d.Schedule == nil || !d.Switched() {
-			continue
-		}
-		deadline, ok := Due(*d.Schedule, now, l.cfg.Zone)
-		if !ok {
-			continue
-		}
-		seen[d.ID] = true
-		j := l.jobs[d.ID]
-		if j == nil || !j.Deadline.Equal(deadline) {
-			if j != nil && now.Before(j.Deadline) {
-				// The owner moved the deadline of a job under way: what is
-				// done stays done.
-				j.Deadline = deadline
-			} else {
-				j = &Job{Deadline: deadline, Seen: now, Counter: d.Counter, Metered: d.Has&hub.ReportEnergy != 0}
+		for i := range l.snap.Devices {
+			if d := &l.snap.Devices[i]; d.ID == c.Device {
+				l.desk.sent(now, d, c)
+				l.note(d, c, now)
 			}
-			l.jobs[d.ID] = j
 		}
-		j.advance(d, now)
 	}
-	maps.DeleteFunc(l.jobs, func(id string, _ *Job) bool { return !seen[id] })
 }
 
-// stalePlan says whether anything that the plan was made from has changed.
-func (l *Loop) stalePlan(s hub.Snapshot, now time.Time) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d", hub.SlotStart(now).Unix())
-	for _, d := range s.Devices {
-		if !d.Switched() {
-			continue
-		}
-		fmt.Fprintf(&b, "|%s %s %d %v %d %d %d %v", d.ID, d.ModeAt(now), d.Has&hub.ReportPlugged, d.Plugged, d.Power, d.MaxAmps, d.Phases, d.Online)
-		if j := l.jobs[d.ID]; j != nil && d.Schedule != nil {
-			fmt.Fprintf(&b, " %+v %d %v %v", *d.Schedule, j.Deadline.Unix(), j.over(d.Schedule, d.Device), j.RunEnd.After(now))
-		}
-	}
-	if b.String() == l.inputs {
-		return false
-	}
-	l.inputs = b.String()
-	return true
-}
-
-func (l *Loop) replan(s hub.Snapshot, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	plan, _, err := PlanHouse(l.gather(s.Devices, now))
-	if err != nil {
-		l.cfg.Condition(hub.Degraded, "the last plan stays in force: "+err.Error())
+// guarding shows what the guards hold back, in one log line per change.
+func (l *Loop) guarding() {
+	g := l.desk.guard.shown
+	l.cfg.House.SetGuarding(g)
+	if g == nil {
+		l.cfg.Logger.Info("the guards hold nothing back any more")
 		return
 	}
-	l.cfg.Condition(hub.OK, "")
-	l.cfg.House.SetPlan(plan)
-	l.keepLocked()
-}
-
-// gather collects what a plan is made from; l.mu is held.
-func (l *Loop) gather(devices []hub.DeviceState, now time.Time) Inputs {
-	n := horizon(devices, now, l.cfg.Zone)
-	in := Inputs{
-		Now: now, Zone: l.cfg.Zone, Slots: l.cfg.Outlook.Prices(now, n),
-		Devices: devices, Jobs: l.jobs, Import: l.cfg.Import,
-	}
-	in.Base, in.PV = l.cfg.Outlook.Forecast(now, len(in.Slots))
-	return in
-}
-
-// horizon is how many slots a plan looks ahead: to the last deadline, but at
-// least 36 hours and at most 48.
-func horizon(devices []hub.DeviceState, now time.Time, loc *time.Location) int {
-	n := 36 * 4
-	for _, d := range devices {
-		if d.Schedule == nil {
-			continue
-		}
-		if deadline, ok := Due(*d.Schedule, now, loc); ok {
-			n = max(n, int(deadline.Sub(hub.SlotStart(now))/hub.SlotLength)+1)
-		}
-	}
-	return min(n, 48*4)
-}
-
-// note remembers when a run began and, if it may not pause, when it ends.
-func (l *Loop) note(c hub.Command, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	j := l.jobs[c.Device]
-	if j == nil {
-		return
-	}
-	if !c.On {
-		j.Started, j.RunEnd = time.Time{}, time.Time{}
-	} else if j.Started.IsZero() {
-		j.Started = now
-		l.fix(c.Device, j, now)
-	}
-	l.keepLocked()
-}
-
-// fix gives a run that may not pause its end.
-func (l *Loop) fix(device string, j *Job, now time.Time) {
-	for _, d := range l.cfg.House.Snapshot().Devices {
-		if d.ID == device && d.Schedule != nil && !d.Schedule.MayPause && d.ModeAt(now) == hub.ModeAuto {
-			j.RunEnd = now.Add(j.left(d.Schedule, d.Device))
-		}
-	}
-}
-
-func (l *Loop) keep() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.keepLocked()
-}
-
-// keepLocked keeps the jobs when a run began or ended or a slot passed, not
-// per reading: a commit costs the card some 36 KiB.
-func (l *Loop) keepLocked() {
-	if l.cfg.Keeper == nil {
-		return
-	}
-	var b strings.Builder
-	for id, j := range l.jobs {
-		fmt.Fprintf(&b, "%s %d %d %d %d|", id, j.Deadline.Unix(), j.Started.Unix(), j.RunEnd.Unix(), j.Ran/hub.SlotLength)
-	}
-	if b.String() == l.kept {
-		return
-	}
-	if err := l.cfg.Keeper.PutSetting(jobsKey, l.jobs); err != nil {
-		l.cfg.Logger.Warn("keeping the jobs", "err", err)
-		return
-	}
-	l.kept = b.String()
+	l.cfg.Logger.Info("a guard holds devices back", "kind", g.Kind, "cause", g.Cause, "devices", g.Devices)
 }
 
 // Preview is what the plan would do with a device if its schedule were s.
@@ -277,22 +167,38 @@ func (l *Loop) Preview(d hub.Device, s hub.Schedule) (hub.Planned, error) {
 	if !ok {
 		return hub.Planned{}, hub.FieldErrorf("days", "leave no day on which this could run")
 	}
-	devices := slices.Clone(l.cfg.House.Snapshot().Devices)
-	for i := range devices {
-		if devices[i].ID == d.ID {
-			devices[i].Schedule, devices[i].Mode = &s, hub.ModeAuto
-			devices[i].Has &^= hub.ReportPlugged // show what would be, car or no car
-		}
-	}
+	devices := previewed(l.cfg.House.Snapshot().Devices, d.ID, s)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in := l.gather(devices, now)
-	in.Jobs = maps.Clone(l.jobs)
-	in.Jobs[d.ID] = &Job{Deadline: deadline, Seen: now}
+	in.Former, in.Effort = nil, previewEffort
+	in.Jobs = map[string]*Job{d.ID: {Deadline: deadline, Seen: now}}
+	for id, j := range l.jobs {
+		if id != d.ID {
+			in.Jobs[id] = j
+		}
+	}
 	plan, _, err := PlanHouse(in)
 	if err != nil {
 		return hub.Planned{}, err
 	}
 	planned, _ := plan.Of(d.ID)
 	return planned, nil
+}
+
+// previewEffort bounds the search of a preview: a number, not a time, so that
+// the same house gets the same answer on a fast and on a busy machine.
+const previewEffort = 40
+
+// previewed is devices with another schedule for one of them.
+func previewed(devices []hub.DeviceState, id string, s hub.Schedule) []hub.DeviceState {
+	out := make([]hub.DeviceState, len(devices))
+	copy(out, devices)
+	for i := range out {
+		if out[i].ID == id {
+			out[i].Schedule, out[i].Mode = &s, hub.ModeAuto
+			out[i].Has &^= hub.ReportPlugged // show what would be, car or no car
+		}
+	}
+	return out
 }

@@ -175,13 +175,21 @@ func TestARestartGoesOnWithTheRun(t *testing.T) {
 	}
 }
 
-func TestADeafDeviceIsToldAgainAndReported(t *testing.T) {
+// A device that ignores its commands is told again, then reported and planned
+// around, and tried again later.
+func TestADeafDeviceIsToldAgainReportedAndPlannedAround(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := start(t, plugWith(hub.Schedule{ReadyBy: 420, Minutes: 60, Days: hub.EveryDay}), memory{})
 		b.plug.deaf = true
-		b.live(t, 90*time.Minute)
-		if s, _ := b.hub.Device("plug"); !s.Mismatch {
-			t.Error("nobody says that the plug does not follow")
+		b.live(t, 62*time.Minute+30*time.Second) // planned at 01:00, told five times
+		p, _ := b.hub.Snapshot().Plan.Of("plug")
+		if len(p.Runs) != 0 || p.Reason != "does not follow its commands; it is tried again at 01:16" {
+			t.Errorf("planned %+v", p)
+		}
+		b.plug.deaf = false
+		b.live(t, 5*time.Hour)
+		if len(b.plug.was) != 1 || off(b.plug.was[0].to, b.plug.was[0].from.Add(time.Hour)) > step {
+			t.Errorf("once it hears again it was on %v, want an hour", b.plug.was)
 		}
 	})
 }

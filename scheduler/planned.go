@@ -16,31 +16,66 @@ func eur(m hub.MicroEuro, known bool) float64 {
 }
 
 // plannedOf says in the house's words what the plan does with one device.
-func plannedOf(in Inputs, w wish, solved *Plan, grid grid) hub.Planned {
+func plannedOf(in Inputs, w *wish, solved *Plan, grid grid) hub.Planned {
 	d := w.state.Device
 	full := d.OnPower(d.MaxAmps)
-	out := hub.Planned{Device: d.ID, Deadline: w.deadline, Need: hub.Energy(full, w.left)}
+	out := hub.Planned{Device: d.ID, Deadline: w.deadline, Need: hub.Energy(full, w.left), When: d.Schedule.When}
 	switch {
-	case w.absent:
-		out.Reason = "waits for a car to be connected"
+	case w.idle != "":
+		out.Reason = w.idle
+		return out
+	case w.surplus():
+		out.Need = max(1, out.Need)
+		out.Reason = fmt.Sprintf("runs on surplus alone until %s", clockOf(w.deadline, in.Zone))
 		return out
 	case w.fixed:
-		out.Runs = []hub.Run{{Device: d.ID, Start: in.Now, End: w.job.RunEnd, Amps: d.MaxAmps, Power: full}}
-		out.Reason = fmt.Sprintf("runs until %s, as it may not pause", clockOf(w.job.RunEnd, in.Zone))
+		end := w.end(&in)
+		out.Runs = []hub.Run{{Device: d.ID, Start: in.Now, End: end, Amps: d.MaxAmps, Power: full}}
+		out.Reason = fmt.Sprintf("runs until %s, as it may not pause", clockOf(end, in.Zone))
+		if d.Schedule.When == hub.WhenNow {
+			out.Reason = fmt.Sprintf("runs now, until %s", clockOf(end, in.Zone))
+		}
 		return out
 	}
 	power := powers(d, w, solved.Loads[d.ID], len(in.Slots))
 	out.Runs = runsOf(d, in.Slots, power)
-	trimRun(out.Runs, w, d)
-	out.Cost = grid.cost(power, power)
-	out.CostNow = grid.cost(startingNow(w, full, len(in.Slots)), power)
+	trimRun(out.Runs, w)
+	draws := power
+	if w.profile != nil { // it draws as it was seen to, not all the time what it can
+		draws = make([]hub.Watt, len(power))
+		copyProfile(draws, w.profile, solved.Loads[d.ID].Start)
+	}
+	out.Cost = grid.cost(draws, draws)
+	out.CostNow = grid.cost(startingNow(w, full, len(in.Slots)), draws)
 	for _, m := range solved.Missed {
 		if m.Load == d.ID {
 			out.Short = shortOf(m, out.Need)
 		}
 	}
+	if d.Schedule.MayPause {
+		out.Worth = worthOf(in, power, solved.LoadValue, out.Short > 0)
+	}
 	out.Reason = reasonOf(in, w, out)
 	return out
+}
+
+// worthOf is what a kWh now is worth to a device that may pause: the price of
+// its dearest planned slot, as that is the one it saves. One that will not be
+// ready takes whatever it gets.
+func worthOf(in Inputs, power []hub.Watt, value []float64, short bool) (worth hub.MicroEuro) {
+	for i, s := range in.Slots {
+		price := s.Import
+		if i < len(value) {
+			price = microEuro(value[i])
+		}
+		if power[i] > 0 || short {
+			worth = max(worth, price)
+		}
+	}
+	if short {
+		worth *= 2
+	}
+	return worth
 }
 
 func shortOf(m Missed, need hub.WattHour) hub.WattHour {
@@ -51,7 +86,7 @@ func shortOf(m Missed, need hub.WattHour) hub.WattHour {
 }
 
 // powers is the device's power in every slot of the plan.
-func powers(d hub.Device, w wish, l LoadPlan, n int) []hub.Watt {
+func powers(d hub.Device, w *wish, l LoadPlan, n int) []hub.Watt {
 	power := make([]hub.Watt, n)
 	switch {
 	case l.Kind == KindEVSE:
@@ -59,10 +94,9 @@ func powers(d hub.Device, w wish, l LoadPlan, n int) []hub.Watt {
 			power[i] = d.OnPower(a)
 		}
 	case l.Kind == KindProfile && l.Start >= 0:
-		full, left := d.OnPower(d.MaxAmps), w.left
-		for i := l.Start; i < n && left > 0; i++ {
-			power[i] = max(1, full)
-			left -= hub.SlotLength
+		full := fullPower(d)
+		for i := l.Start; i < n && i-l.Start < len(w.profile); i++ {
+			power[i] = full
 		}
 	default:
 		for i, on := range l.On {
@@ -96,7 +130,7 @@ func runsOf(d hub.Device, slots []hub.Slot, power []hub.Watt) []hub.Run {
 
 // trimRun ends the last run of a job counted in minutes when the job is done,
 // not at the end of its slot.
-func trimRun(runs []hub.Run, w wish, d hub.Device) {
+func trimRun(runs []hub.Run, w *wish) {
 	if len(runs) == 0 || w.state.Schedule.Minutes == 0 {
 		return
 	}
@@ -110,13 +144,26 @@ func trimRun(runs []hub.Run, w wish, d hub.Device) {
 }
 
 // startingNow is the power per slot of a job that begins at once.
-func startingNow(w wish, full hub.Watt, n int) []hub.Watt {
+func startingNow(w *wish, full hub.Watt, n int) []hub.Watt {
 	power := make([]hub.Watt, n)
+	if w.profile != nil {
+		copyProfile(power, w.profile, 0)
+		return power
+	}
 	for i, left := 0, w.left; i < n && left > 0; i++ {
 		power[i] = hub.Watt(float64(full) * min(1, left.Hours()/slotHours))
 		left -= hub.SlotLength
 	}
 	return power
+}
+
+// copyProfile puts a profile into power from slot start on; −1 is nowhere.
+func copyProfile(power []hub.Watt, profile []float64, start int) {
+	for i, w := range profile {
+		if start >= 0 && start+i < len(power) {
+			power[start+i] = hub.Watt(w)
+		}
+	}
 }
 
 // grid is the house's net power per slot under the plan, and its prices.
@@ -162,6 +209,16 @@ func powersOf(l Load, plan LoadPlan, n int) []float64 {
 	return power
 }
 
+// watts is the grid's power per slot, + import, and the highest of it.
+func (g grid) watts() (net []hub.Watt, peak hub.Watt) {
+	net = make([]hub.Watt, len(g.net))
+	for i, w := range g.net {
+		net[i] = hub.Watt(math.Round(w))
+		peak = max(peak, net[i])
+	}
+	return net, peak
+}
+
 // cost is what power adds to the bill if it takes the place of planned.
 func (g grid) cost(power, planned []hub.Watt) hub.MicroEuro {
 	var sum float64
@@ -185,7 +242,7 @@ func bill(s hub.Slot, w float64) float64 {
 func clockOf(t time.Time, loc *time.Location) string { return t.In(loc).Format("15:04") }
 
 // reasonOf is one sentence on why the runs lie where they lie.
-func reasonOf(in Inputs, w wish, p hub.Planned) string {
+func reasonOf(in Inputs, w *wish, p hub.Planned) string {
 	if len(p.Runs) == 0 {
 		return fmt.Sprintf("does not fit before %s", clockOf(p.Deadline, in.Zone))
 	}

@@ -194,7 +194,8 @@ func (i *installation) buildHub() error {
 	i.hub, err = hub.New(hub.Config{
 		Clock: i.opt.clock, Logger: i.part("hub"), Recorder: i.db, Interval: time.Duration(i.cfg.Data.Interval),
 		Keeper: i.store, Devices: i.store.Devices(), Ensure: i.ensureFeed, Last: i.lastOf,
-		Actuators: actuators,
+		Actuators: actuators, Limit: i.keptLimit(),
+		KeepLimit: func(l hub.Limit) error { return i.store.PutSetting(limitKey, l) },
 	})
 	if err != nil {
 		return err
@@ -209,9 +210,18 @@ func (i *installation) buildHub() error {
 	i.loop = scheduler.New(scheduler.Config{
 		Clock: i.opt.clock, Zone: i.zone, Logger: i.part("scheduler"), House: i.hub, Wake: wake.C(),
 		Outlook: &outlook{db: i.db, settings: i.store, zone: i.zone, live: i.hub}, Keeper: i.store,
-		Import: hub.Watt(i.cfg.House.ImportLimit), Condition: i.condition("scheduler"),
+		Connection: i.cfg.connection(), Gain: hub.MicroEuro(i.cfg.House.ReplanGain) * 10_000, Condition: i.condition("scheduler"),
 	})
 	return nil
+}
+
+// limitKey is the setting that holds the limit from outside, so that a restart
+// does not lift it.
+const limitKey = "grid.limit"
+
+func (i *installation) keptLimit() (l hub.Limit) {
+	i.store.Setting(limitKey, &l)
+	return l
 }
 
 func (i *installation) buildPages() error {

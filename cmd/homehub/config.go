@@ -19,6 +19,7 @@ import (
 
 	"homehub/hub"
 	"homehub/mqtt"
+	"homehub/scheduler"
 )
 
 // defaultConfigFile is where serve looks without --config.
@@ -73,6 +74,11 @@ type DataConfig struct {
 type HouseConfig struct {
 	Zone        string `toml:"zone" doc:"Time zone of the house."`
 	ImportLimit int    `toml:"import_limit_w" doc:"What the connection can carry, in W: 17250 is 3x25 A."`
+	Phases      int    `toml:"phases" doc:"Phases of the connection, 1 or 3."`
+	Fuse        int    `toml:"fuse_a" doc:"Main fuse of each phase, in A, like 25; 0: only import_limit_w is guarded."`
+	PeakFree    int    `toml:"peak_free_w" doc:"Capacity tariff (Flanders: 2500): the month's highest quarter of an hour up to this costs nothing more, in W; 0: no such tariff."`
+	PeakPrice   int    `toml:"peak_eur_per_kw" doc:"Capacity tariff: what each kW of the month's highest quarter costs in a year, in EUR."`
+	ReplanGain  int    `toml:"replan_gain_ct" doc:"A plan in force is changed only if that saves more than this many cents."`
 }
 
 // LogConfig is the table [log].
@@ -87,7 +93,7 @@ func defaults() Config {
 		MQTT:  MQTTConfig{Listen: ":1883"},
 		Meter: MeterConfig{Kind: "serial", Port: "auto", Topics: map[string]string{}},
 		Data:  DataConfig{Dir: "/var/lib/homehub", Interval: duration(10 * time.Second), Window: duration(time.Minute)},
-		House: HouseConfig{Zone: "Europe/Amsterdam", ImportLimit: 17_250},
+		House: HouseConfig{Zone: "Europe/Amsterdam", ImportLimit: 17_250, Phases: 3, Fuse: 25, PeakPrice: 53, ReplanGain: 2},
 		Log:   LogConfig{Level: slog.LevelInfo},
 	}
 }
@@ -225,7 +231,37 @@ func (c Config) check() (errs []*configError) {
 	if c.House.ImportLimit < 1000 || c.House.ImportLimit > 200_000 {
 		bad("house.import_limit_w", "must be 1000 to 200000")
 	}
+	c.House.check(bad)
 	return errs
+}
+
+// check finds what is wrong with the connection of the house.
+func (h HouseConfig) check(bad func(key, text string, args ...any)) {
+	for _, k := range []struct {
+		key            string
+		v, least, most int
+	}{
+		{"house.fuse_a", h.Fuse, 0, 200},
+		{"house.peak_free_w", h.PeakFree, 0, 100_000},
+		{"house.peak_eur_per_kw", h.PeakPrice, 0, 1000},
+		{"house.replan_gain_ct", h.ReplanGain, 0, 1000},
+	} {
+		if k.v < k.least || k.v > k.most {
+			bad(k.key, "must be %d to %d", k.least, k.most)
+		}
+	}
+	if h.Phases != 1 && h.Phases != 3 {
+		bad("house.phases", "must be 1 or 3")
+	}
+}
+
+// connection is what the scheduler's guards and plans keep to.
+func (c Config) connection() scheduler.Connection {
+	return scheduler.Connection{
+		Import: hub.Watt(c.House.ImportLimit), Fuse: c.House.Fuse, Phases: c.House.Phases,
+		PeakFloor: hub.Watt(c.House.PeakFree), PeakPrice: hub.MicroEuro(c.House.PeakPrice) * 1_000_000,
+		Metered: c.Meter.Kind != "none",
+	}
 }
 
 func (m MeterConfig) check(bad func(key, text string, args ...any)) {
