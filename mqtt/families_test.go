@@ -89,7 +89,9 @@ func (f family) stand(t *testing.T, speed int) *stand {
 
 type actuator func(context.Context, hub.Device, hub.Command) error
 
-func (f actuator) Actuate(ctx context.Context, d hub.Device, c hub.Command) error { return f(ctx, d, c) }
+func (f actuator) Actuate(ctx context.Context, d hub.Device, c hub.Command) error {
+	return f(ctx, d, c)
+}
 
 // start runs something until stop or the end of the test.
 func start(t *testing.T, run func(context.Context) error) (stop func()) {
@@ -111,14 +113,20 @@ func (s *stand) state() hub.DeviceState {
 	return d
 }
 
+// do tells the device something. A gadget says that it is there before the
+// broker has its subscriptions, so the first try may find nobody listening.
 func (s *stand) do(t *testing.T, c hub.Command) {
 	t.Helper()
 	if c.Device = "it"; c.On {
 		c.Until = s.clock.Now().Add(hub.MaxLease)
 	}
-	if err := s.hub.Do(t.Context(), c); err != nil {
-		t.Fatal(err)
-	}
+	eventually(t, "it listens", func() bool {
+		err := s.hub.Do(t.Context(), c)
+		if err != nil && hub.CodeOf(err) != hub.Unavailable {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 }
 
 // Each family: it is found and adopted (or added, where it announces nothing),

@@ -14,9 +14,8 @@ type rig struct {
 	desk desk
 	s    hub.Snapshot
 	now  time.Time
-	lag  int              // seconds until a command shows
-	deaf map[string]bool  // devices that do not follow
-	wire map[string][]int // lines of each device, 0 to 2
+	lag  int             // seconds until a command shows
+	deaf map[string]bool // devices that do not follow
 	due  map[string][]hub.Command
 	has  map[string]hub.Command // what each device does
 	base [3]hub.Watt            // what the house takes otherwise; negative: gives
@@ -26,7 +25,6 @@ type rig struct {
 	peak     hub.Watt
 	quarters []hub.Watt
 	sent     []hub.Command
-	import1  float64 // Ws
 }
 
 func newRig(t *testing.T, c Connection, devices ...hub.Device) *rig {

@@ -12,7 +12,7 @@ func (s *espHomeSpeech) will() (string, string) { return s.on("status"), "offlin
 
 func (s *espHomeSpeech) hello() []say {
 	node := s.g.cfg.Login.Topic
-	device := fmt.Sprintf(`"dev":{"ids":"30aea4b3c4d5","name":"Boiler plug","sw":"2026.5.0","mdl":"esp32dev","mf":"Espressif"}`)
+	device := `"dev":{"ids":"30aea4b3c4d5","name":"Boiler plug","sw":"2026.5.0","mdl":"esp32dev","mf":"Espressif"}`
 	avty := fmt.Sprintf(`"avty_t":"%s/status"`, node)
 	config := func(kind, id, body string) say {
 		return say{
