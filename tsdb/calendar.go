@@ -2,51 +2,89 @@ package tsdb
 
 import "time"
 
-// edges are the instants at which the steps of a query begin, and the one at
-// which the last ends. Calendar steps are whole, even if Start or End lie
-// within one.
-func (q Query) edges() ([]time.Time, error) {
+// first is where the first step of a query begins: at Start, or with the
+// calendar's day, week, month or year that holds it.
+func (q Query) first() time.Time {
 	if q.Calendar == None {
-		return q.evenEdges()
+		return q.Start
 	}
-	loc := q.Location
-	if loc == nil {
-		loc = time.UTC
+	local := q.Start.In(q.location())
+	return q.calendarStep(local, 0)
+}
+
+// last is where the last step ends.
+func (q Query) last() time.Time {
+	if q.Calendar == None {
+		return q.End
 	}
-	local := q.Start.In(loc)
+	return q.after(q.calendarStep(q.End.Add(-1).In(q.location()), 0))
+}
+
+// after is where the step after the one that begins at the given instant
+// begins. Calendar steps are whole, even if Start or End lie within one.
+func (q *Query) after(at time.Time) time.Time {
+	switch {
+	case q.Calendar != None:
+	case q.Step == 0:
+		return q.End
+	default:
+		return at.Add(q.Step)
+	}
+	if q.Calendar == Day {
+		if next := dayAfter(at); !next.IsZero() {
+			return next
+		}
+	}
+	for n := 1; ; n++ { // more than one where the zone left days out
+		if next := q.calendarStep(at, n); next.After(at) {
+			return next
+		}
+	}
+}
+
+// calendarStep is the start of the n-th step after the one that holds local.
+func (q *Query) calendarStep(local time.Time, n int) time.Time {
 	y, m, d := local.Date()
 	switch q.Calendar {
+	case Day:
+		d += n
 	case Week:
-		d -= (int(local.Weekday()) + 6) % 7
+		d += 7*n - (int(local.Weekday())+6)%7
 	case Month:
-		d = 1
-	case Year:
-		m, d = time.January, 1
+		m, d = m+time.Month(n), 1
+	default:
+		y, m, d = y+n, time.January, 1
 	}
-	var out []time.Time
-	for i := 0; ; i++ {
-		var at time.Time
-		switch q.Calendar {
-		case Day:
-			at = startOfDay(y, m, d+i, loc)
-		case Week:
-			at = startOfDay(y, m, d+7*i, loc)
-		case Month:
-			at = startOfDay(y, m+time.Month(i), d, loc)
-		default:
-			at = startOfDay(y+i, m, d, loc)
-		}
-		if n := len(out); n > 0 && !at.After(out[n-1]) {
-			continue // a day that the zone left out
-		}
-		out = append(out, at)
-		if !at.Before(q.End) {
-			return out, nil
-		}
-		if len(out) > MaxPoints {
-			return nil, ErrTooMany
-		}
+	return startOfDay(y, m, d, local.Location())
+}
+
+func (q *Query) location() *time.Location {
+	if q.Location == nil {
+		return time.UTC
 	}
+	return q.Location
+}
+
+// count is about how many steps there are, never fewer for even ones.
+func (q *Query) count() int64 {
+	span := q.End.Sub(q.Start)
+	switch {
+	case q.Calendar != None:
+		return min(int64(span/([...]time.Duration{0, 24, 7 * 24, 28 * 24, 365 * 24}[q.Calendar]*time.Hour))+2, MaxPoints)
+	case q.Step == 0:
+		return 1
+	}
+	return int64((span + q.Step - 1) / q.Step)
+}
+
+// dayAfter is the start of the day after the one that begins at last, if that
+// was midnight and the zone changes nothing until then; else the zero time.
+func dayAfter(last time.Time) time.Time {
+	at := last.Add(24 * time.Hour)
+	if _, change := last.ZoneBounds(); !change.IsZero() && !at.Before(change) || last.Hour()|last.Minute()|last.Second() != 0 {
+		return time.Time{}
+	}
+	return at
 }
 
 // startOfDay is the first instant of a local day, which is not midnight where
@@ -79,23 +117,4 @@ func startOfDay(y int, m time.Month, d int, loc *time.Location) time.Time {
 		}
 	}
 	return hi.Truncate(time.Second)
-}
-
-func (q Query) evenEdges() ([]time.Time, error) {
-	step := q.Step
-	if step == 0 {
-		step = q.End.Sub(q.Start)
-	}
-	n := int64((q.End.Sub(q.Start) + step - 1) / step)
-	if n > MaxPoints {
-		return nil, ErrTooMany
-	}
-	out := make([]time.Time, n+1)
-	for i := range out {
-		out[i] = q.Start.Add(time.Duration(i) * step)
-	}
-	if out[n].After(q.End) {
-		out[n] = q.End
-	}
-	return out, nil
 }

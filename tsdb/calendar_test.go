@@ -157,3 +157,18 @@ func TestARingThatComesLateDoesNotUndo(t *testing.T) {
 		db = mustOpen(t, Config{FS: fsys})
 	}
 }
+
+// edges are the instants at which the steps of a query begin, and the one at
+// which the last ends.
+func (q Query) edges() ([]time.Time, error) {
+	out := []time.Time{q.first()}
+	for at := out[0]; at.Before(q.End); {
+		if at = q.after(at); q.Calendar == None && at.After(q.End) {
+			at = q.End
+		}
+		if out = append(out, at); len(out) > MaxPoints {
+			return nil, ErrTooMany
+		}
+	}
+	return out, nil
+}

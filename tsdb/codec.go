@@ -55,6 +55,8 @@ type decoded struct {
 	f32     bool
 	upTo    int // slots below this are decoded
 	has     present
+	mark    bool   // asks for ways
+	ways    []byte // waypoints, if the body holds integers only
 	num     [blockLen]int64
 }
 
@@ -286,7 +288,7 @@ func (d *decoded) decode(src []byte, upTo int) error {
 	mode := src[0]
 	src = src[1:]
 	d.isFloat, d.f32, d.scale, d.upTo = mode&modeRaw != 0, mode&modeF32 != 0, int(mode&modeScale), upTo
-	d.has = present{}
+	d.has, d.ways = present{}, d.ways[:0]
 	var err error
 	if mode&modeGaps != 0 {
 		if src, err = readGaps(src, &d.has); err != nil {
@@ -305,9 +307,23 @@ func (d *decoded) decode(src []byte, upTo int) error {
 		return errBlock
 	}
 	if mode&modeOdd == 0 && mode&modeGaps == 0 {
-		return unpackInts(d.num[:], src, upTo)
+		return d.unpack(d.num[:], src, upTo)
 	}
 	return d.decodeSparse(src, mode&modeOdd != 0)
+}
+
+// unpack takes the integers apart and notes waypoints if asked to.
+func (d *decoded) unpack(out []int64, src []byte, upTo int) error {
+	if !d.mark || len(out) == 0 {
+		return unpackInts(out, src, upTo)
+	}
+	var u unpacker
+	if err := u.open(out, src); err != nil {
+		return err
+	}
+	var err error
+	d.ways, err = u.runMarked(out, d.ways)
+	return err
 }
 
 func (d *decoded) decodeRaw(src []byte, small bool) error {
@@ -366,8 +382,11 @@ func (d *decoded) decodeSparse(src []byte, hasOdd bool) error {
 	d.upTo = blockLen
 	n := ints.count()
 	var packed [blockLen]int64
-	if err := unpackInts(packed[:n], src, n); err != nil {
+	if err := d.unpack(packed[:n], src, n); err != nil {
 		return err
+	}
+	if hasOdd {
+		d.ways = d.ways[:0]
 	}
 	j := 0
 	for w, word := range ints {

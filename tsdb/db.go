@@ -66,7 +66,7 @@ type DB struct {
 	feeds  atomic.Pointer[map[string]*feed]
 	closed atomic.Bool
 	hot    atomic.Int64 // hot blocks made since the last Flush, beside open ones
-	cache  windowCache
+	cache  stepCache
 
 	// mu orders everything that writes. Append and Query do not take it.
 	mu           sync.Mutex

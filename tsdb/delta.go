@@ -20,12 +20,6 @@ type sighting struct {
 // point and after the last, the counter is taken to stand still.
 func (r *reader) delta(maxGap time.Duration, from, to time.Time) (float64, bool) {
 	r.gap = r.gapLimit(maxGap)
-	key, cacheable := r.deltaKey(from, to)
-	if cacheable {
-		if t, ok := r.db.cache.get(key); ok {
-			return t.float, t.n > 0
-		}
-	}
 	a, aok := r.counterAt(from, true)
 	b, bok := r.counterAt(to, false)
 	var rose float64
@@ -33,27 +27,7 @@ func (r *reader) delta(maxGap time.Duration, from, to time.Time) (float64, bool)
 	if ok {
 		rose = r.difference(a, b) + r.falls(a.unix, b.unix)
 	}
-	if cacheable {
-		t := tally{float: rose}
-		if ok {
-			t.n = 1
-		}
-		r.db.cache.put(key, t)
-	}
 	return rose, ok
-}
-
-// deltaKey is where the answer is kept if no point can change it any more
-// without changing the version.
-func (r *reader) deltaKey(from, to time.Time) (windowKey, bool) {
-	p := r.partAt(to.Unix())
-	if p == nil || r.partAt(from.Unix()) != p || p.from > math.MinInt64 || from.Nanosecond() != 0 || to.Nanosecond() != 0 {
-		return windowKey{}, false
-	}
-	if p.v.open < 1<<52 && to.Unix() > p.g.time((p.v.open-1)<<blockBits) || p.v.open >= 1<<52 && to.Unix() >= p.g.time(p.v.lastBlock()<<blockBits) {
-		return windowKey{}, false
-	}
-	return windowKey{gen: p.g.id, delta: true, gap: r.gap, a: from.Unix(), b: to.Unix(), version: p.v.version}, true
 }
 
 func (r *reader) gapLimit(d time.Duration) int64 {

@@ -317,6 +317,7 @@ func (db *DB) pack(f *feed, g *generation, h *hotBlock) (packedBlock, uint32) {
 	f.mu.Unlock()
 	d := v.whole(db, f.name, h.block)
 	d.cells(&db.vals)
+	d.mark = true
 	body := encodeBlock(nil, &db.vals, decimals)
 	if err := d.decode(body, blockLen); err != nil || !d.same(&db.vals) {
 		// cannot happen; but a codec that lies must not cost readings
@@ -331,7 +332,7 @@ func (db *DB) pack(f *feed, g *generation, h *hotBlock) (packedBlock, uint32) {
 		db.log.Error("block did not survive packing and is stored raw", "feed", f.name, "block", h.block)
 	}
 	p.body = body
-	p.entry = entry{block: h.block, size: len(body), sum: crc(body), stats: d.summary(0, blockLen)}
+	p.entry = entry{block: h.block, size: len(body), sum: crc(body), ways: d.ways, stats: d.summary(0, blockLen)}
 	return p, edits
 }
 

@@ -16,6 +16,7 @@ const (
 	idxMagic  = "HHIDX01\n"
 	idxHead   = 40
 	idxDirLen = 56
+	modeWays  = 0x20 // of an entry: its waypoints follow
 )
 
 // appendEntries packs entries; every number is small because it is relative
@@ -39,6 +40,9 @@ func appendEntries(dst []byte, list []entry) []byte {
 		if e.rising {
 			mode |= modeF32
 		}
+		if len(e.ways) > 0 {
+			mode |= modeWays
+		}
 		dst = append(dst, mode)
 		block, off = e.block, e.off+int64(e.size)
 		if e.isFloat {
@@ -50,6 +54,9 @@ func appendEntries(dst []byte, list []entry) []byte {
 		dst = binary.AppendVarint(dst, e.min-low)
 		dst = binary.AppendUvarint(dst, uint64(e.max-e.min))
 		dst = binary.AppendUvarint(dst, uint64(e.stats.sum-e.min*int64(e.count)))
+		if len(e.ways) > 0 {
+			dst = append(binary.AppendUvarint(dst, uint64(len(e.ways))), e.ways...)
+		}
 		low = e.max
 	}
 	return dst
@@ -77,6 +84,9 @@ func readEntries(src []byte, n int) ([]entry, error) {
 			e.min = low + r.signed()
 			e.max = e.min + int64(r.unsigned())
 			e.stats.sum = e.min*int64(e.count) + int64(r.unsigned())
+			if mode&modeWays != 0 {
+				e.ways = r.bytes(int(min(r.unsigned(), maxChunk)))
+			}
 			low = e.max
 		}
 		if r.bad || e.scale > maxScale || e.count < 0 || e.size > maxChunk || e.off < 0 {
@@ -124,6 +134,16 @@ func (r *varints) fixed(n int) (v uint64) {
 	}
 	r.drop(n)
 	return v
+}
+
+func (r *varints) bytes(n int) []byte {
+	if len(r.src) < n {
+		r.drop(0)
+		return nil
+	}
+	b := r.src[:n:n]
+	r.src = r.src[n:]
+	return b
 }
 
 // writeIndex writes the index of a segment's runs, which must be in memory.

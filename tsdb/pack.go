@@ -256,62 +256,89 @@ func appendLengths(dst []byte, lens *[symbols]uint8) []byte {
 	return w.finish()
 }
 
-func readLengths(src []byte, lens *[symbols]uint8) ([]byte, error) {
+// code is the symbols that a block's code knows, and their lengths.
+type code struct {
+	sym   [symbols]uint8
+	len   [symbols]uint8
+	count [maxCode + 1]uint16 // of symbols of a length
+	n     int
+}
+
+// readLengths undoes appendLengths. The reader's fields are kept in registers.
+func (c *code) readLengths(src []byte) (rest []byte, err error) {
 	r := bitReader{src: src}
+	c.n, c.count = 0, [maxCode + 1]uint16{}
+	last := uint64(0)
 	for s := 0; ; {
-		r.fill()
-		nib, run := r.take(4), 1
-		switch {
-		case nib == nibEnd:
-			if r.overrun() {
+		r.fill() // 56 bits, of which one turn takes 12 at most
+		acc, n := r.acc, r.n
+		for range 4 {
+			nib, run, took := acc&15, 1, uint(4)
+			switch {
+			case nib <= maxCode:
+			case nib == nibZeros:
+				nib, run, took = 0, int(acc>>4&15)+2, 8
+			case nib == nibRepeat && s > 0:
+				nib, run, took = last, int(acc>>4&15)+2, 8
+			case nib == nibMany:
+				nib, run, took = 0, int(acc>>4&255)+18, 12
+			case nib == nibEnd:
+				r.acc, r.n = acc>>4, n-4
+				if r.overrun() {
+					return nil, errBlock
+				}
+				return r.rest(), nil
+			default:
 				return nil, errBlock
 			}
-			return r.rest(), nil
-		case nib == nibMany:
-			nib, run = 0, int(r.take(8))+18
-		case nib == nibZeros:
-			nib, run = 0, int(r.take(4))+2
-		case nib == nibRepeat && s > 0:
-			nib, run = uint64(lens[s-1]), int(r.take(4))+2
-		case nib > maxCode:
-			return nil, errBlock
+			if s+run > symbols {
+				return nil, errBlock
+			}
+			acc, n, last = acc>>took, n-took, nib
+			if nib == 0 {
+				s += run
+				continue
+			}
+			c.count[nib] += uint16(run)
+			for range run {
+				c.sym[c.n], c.len[c.n] = uint8(s), uint8(nib)
+				c.n++
+				s++
+			}
 		}
-		if s+run > symbols || r.overrun() {
+		if r.acc, r.n = acc, n; r.overrun() {
 			return nil, errBlock
-		}
-		for range run {
-			lens[s] = uint8(nib)
-			s++
 		}
 	}
 }
 
-// decodeTable maps the next maxCode bits to symbol<<4 | length.
-func decodeTable(t *[1 << maxCode]uint16, lens *[symbols]uint8) error {
-	var count, next [maxCode + 1]uint16
-	for _, l := range lens {
-		count[l]++
-	}
-	code, space := uint16(0), 0
+// table maps the next maxCode bits to symbol<<4 | length. It grows with the
+// codes: those of l bits fill a table of 2^l, and its copy is the other half
+// of the next.
+func (c *code) table(t *[1 << maxCode]uint16) error {
+	var next [maxCode + 2]uint16 // where the symbols of a length go
+	space := 0
 	for l := 1; l <= maxCode; l++ {
-		next[l] = code
-		code = (code + count[l]) << 1
-		space += int(count[l]) << (maxCode - l)
+		next[l+1] = next[l] + c.count[l]
+		space += int(c.count[l]) << (maxCode - l)
 	}
 	if space > 1<<maxCode {
 		return errBlock
 	}
-	if space < 1<<maxCode {
-		*t = [1 << maxCode]uint16{}
-	}
-	for s, l := range lens {
-		if l == 0 {
-			continue
-		}
-		at := int(bits.Reverse16(next[l]) >> (16 - l))
+	var order [symbols]uint8
+	for i, l := range c.len[:c.n] {
+		order[next[l]] = c.sym[i]
 		next[l]++
-		for ; at < 1<<maxCode; at += 1 << l {
-			t[at] = uint16(s)<<4 | uint16(l)
+	}
+	t[0] = 0
+	bitsOf, at := uint16(0), uint16(0)
+	for l := 1; l <= maxCode; l++ {
+		half := 1 << (l - 1)
+		copy(t[half:2*half], t[:half])
+		bitsOf <<= 1
+		for ; at < next[l]; at++ {
+			t[bits.Reverse16(bitsOf)>>(16-l)] = uint16(order[at])<<4 | uint16(l)
+			bitsOf++
 		}
 	}
 	return nil
@@ -322,40 +349,64 @@ func unpackInts(out []int64, src []byte, upTo int) error {
 	if len(out) == 0 {
 		return nil
 	}
-	u, k := binary.Uvarint(src)
+	var u unpacker
+	if err := u.open(out, src); err != nil {
+		return err
+	}
+	return u.run(out, min(upTo, len(out)))
+}
+
+// unpacker takes a row apart piece by piece.
+type unpacker struct {
+	bitReader
+	guess   predictor
+	i       int   // the next value
+	a, b, c int64 // the three before it
+	table   [1 << maxCode]uint16
+}
+
+// open reads what comes before the codes, and the first value.
+func (u *unpacker) open(out []int64, src []byte) error {
+	v, k := binary.Uvarint(src)
 	if k <= 0 {
 		return errBlock
 	}
-	out[0] = unzigzag(u)
+	out[0] = unzigzag(v)
+	u.i, u.a, u.b, u.c = 1, out[0], out[0], out[0]
 	if len(out) == 1 {
 		return nil
 	}
 	if len(src) == k || predictor(src[k]) >= predictors {
 		return errBlock
 	}
-	p := predictor(src[k])
-	var lens [symbols]uint8
-	src, err := readLengths(src[k+1:], &lens)
+	u.guess = predictor(src[k])
+	var c code
+	src, err := c.readLengths(src[k+1:])
 	if err != nil {
 		return err
 	}
-	var table [1 << maxCode]uint16
-	if err := decodeTable(&table, &lens); err != nil {
-		return err
+	u.bitReader = bitReader{src: src}
+	return c.table(&u.table)
+}
+
+// run takes values apart until there are upTo of them, or a few more: runs of
+// zeros come as one.
+func (u *unpacker) run(out []int64, upTo int) error {
+	if u.i >= upTo {
+		return nil
 	}
-	r := bitReader{src: src}
-	if p == fromMedian {
-		return r.medians(out, &table, min(upTo, len(out)))
+	if u.guess == fromMedian {
+		return u.medians(out, upTo)
 	}
-	return r.slopes(out, &table, min(upTo, len(out)), int64(p/fromSlope))
+	return u.slopes(out, upTo, int64(u.guess/fromSlope))
 }
 
 // slopes decodes what fromLast (m = 0) and fromSlope (m = 1) predicted. The
 // reader's fields are kept in registers: this loop is what a year's chart
 // waits for.
-func (r *bitReader) slopes(out []int64, table *[1 << maxCode]uint16, upTo int, m int64) error {
-	a, b := out[0], out[0]
-	for i := 1; i < upTo; {
+func (u *unpacker) slopes(out []int64, upTo int, m int64) error {
+	r, table, a, b, i := &u.bitReader, &u.table, u.a, u.b, u.i
+	for i < upTo {
 		r.fill()
 		acc, n := r.acc, r.n
 		var e uint16
@@ -376,23 +427,24 @@ func (r *bitReader) slopes(out []int64, table *[1 << maxCode]uint16, upTo int, m
 		if e < direct<<4 || i >= upTo {
 			continue
 		}
-		u, run := r.extra(e)
+		v, run := r.extra(e)
 		if i+run > len(out) {
 			return errBlock
 		}
 		for range run {
-			a, b = a+m*(a-b)+unzigzag(u), a
+			a, b = a+m*(a-b)+unzigzag(v), a
 			out[i] = a
 			i++
 		}
 	}
+	u.a, u.b, u.i = a, b, i
 	return r.check()
 }
 
 // medians decodes what fromMedian predicted.
-func (r *bitReader) medians(out []int64, table *[1 << maxCode]uint16, upTo int) error {
-	a, b, c := out[0], out[0], out[0]
-	for i := 1; i < upTo; {
+func (u *unpacker) medians(out []int64, upTo int) error {
+	r, table, a, b, c, i := &u.bitReader, &u.table, u.a, u.b, u.c, u.i
+	for i < upTo {
 		r.fill()
 		acc, n := r.acc, r.n
 		var e uint16
@@ -414,17 +466,18 @@ func (r *bitReader) medians(out []int64, table *[1 << maxCode]uint16, upTo int) 
 		if e < direct<<4 || i >= upTo {
 			continue
 		}
-		u, run := r.extra(e)
+		far, run := r.extra(e)
 		if i+run > len(out) {
 			return errBlock
 		}
 		for range run {
-			v := max(min(a, b), min(max(a, b), c)) + unzigzag(u)
+			v := max(min(a, b), min(max(a, b), c)) + unzigzag(far)
 			out[i] = v
 			a, b, c = v, a, b
 			i++
 		}
 	}
+	u.a, u.b, u.c, u.i = a, b, c, i
 	return r.check()
 }
 

@@ -30,14 +30,49 @@ func (db *DB) Query(name string, q Query) ([]Point, error) {
 	if q.Of == Raw && q.Step == 0 && q.Calendar == None {
 		return db.reader(f, q.Start.Unix(), q.End.Unix(), false).raw(q)
 	}
-	edges, err := q.edges()
+	out, err := db.steps(f, q)
 	if err != nil {
 		return nil, fmt.Errorf("querying %s: %w", name, err)
 	}
-	r := db.reader(f, edges[0].Unix(), edges[len(edges)-1].Unix(), q.Of == Delta)
-	out := make([]Point, len(edges)-1)
-	for i := range out {
-		out[i] = r.step(q, edges[i], edges[i+1])
+	return out, nil
+}
+
+// steps answers a query with steps, from the cache as far as it goes.
+func (db *DB) steps(f *feed, q Query) ([]Point, error) {
+	n := q.count()
+	if n > MaxPoints {
+		return nil, ErrTooMany
+	}
+	at := q.first()
+	f.mu.Lock()
+	version := f.version()
+	f.mu.Unlock()
+	key := q.seriesKey(f, at)
+	out := make([]Point, 0, n)
+	out, at = db.cache.get(key, version, at, q.End, out)
+	if !at.Before(q.End) {
+		return out, nil
+	}
+	r := db.reader(f, at.Unix(), q.last().Unix(), q.Of == Delta)
+	known, final := len(out), r.finalBefore(q.Of)
+	keep, end := known, at
+	for at.Before(q.End) {
+		if len(out) > MaxPoints {
+			return nil, ErrTooMany
+		}
+		next := q.after(at)
+		whole := q.Calendar != None || !next.After(q.End)
+		if !whole {
+			next = q.End
+		}
+		out = append(out, r.step(&q, at, next))
+		if whole && ceilSecond(next) <= final && keep == len(out)-1 {
+			keep, end = len(out), next
+		}
+		at = next
+	}
+	if r.version == version {
+		db.cache.put(key, version, out[known:keep], end)
 	}
 	return out, nil
 }
@@ -60,6 +95,8 @@ type reader struct {
 	name  string
 	parts []*part // one per generation that can matter, oldest first
 	gap   int64   // seconds, set by Delta
+
+	version feedVersion
 }
 
 // part reads one generation.
@@ -77,7 +114,17 @@ type part struct {
 	d        decoded
 	dBlock   int64
 	dOK      bool
-	buf      []byte
+	bodies   bodies
+	head     blockHead
+}
+
+// blockHead is the sum of the first points of a block: where a step ends and
+// the next begins it is needed twice.
+type blockHead struct {
+	block   int64
+	k       int // 0 if none is known
+	stats   stats
+	scratch headScratch
 }
 
 // around is how far beyond the query Delta looks for neighbours, in blocks.
@@ -87,6 +134,7 @@ func (db *DB) reader(f *feed, start, end int64, neighbours bool) *reader {
 	r := &reader{db: db, f: f, name: f.name}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	r.version = f.version()
 	for i, g := range f.gens {
 		p := &part{r: r, g: g, from: g.from, to: math.MaxInt64, decimals: f.cfg.Decimals}
 		if i+1 < len(f.gens) {
@@ -106,7 +154,7 @@ func (db *DB) reader(f *feed, start, end int64, neighbours bool) *reader {
 }
 
 // step answers one step, [from, to).
-func (r *reader) step(q Query, from, to time.Time) Point {
+func (r *reader) step(q *Query, from, to time.Time) Point {
 	out := Point{At: from}
 	switch {
 	case q.Of == Raw:
@@ -252,13 +300,6 @@ func (s stats) limits() (low, high float64) {
 
 // window sums slots [a, b) up.
 func (p *part) window(a, b int64, limits bool) tally {
-	key := windowKey{gen: p.g.id, limits: limits, a: a, b: b, version: p.v.version}
-	cacheable := b <= p.v.open<<blockBits
-	if cacheable {
-		if t, ok := p.r.db.cache.get(key); ok {
-			return t
-		}
-	}
 	var t tally
 	p.seek(blockOf(a))
 	for block := blockOf(a); block <= blockOf(b-1); {
@@ -277,39 +318,58 @@ func (p *part) window(a, b int64, limits bool) tally {
 		p.addBlock(&t, s, from, to, limits)
 		block++
 	}
-	if cacheable {
-		p.r.db.cache.put(key, t)
-	}
 	return t
 }
 
 // addBlock adds slots [from, to) of a block, decoding as little of it as
-// needed: none if all of it counts, the front if that says what the rest is.
+// needed: nothing if all of it counts, a piece before an end of the window.
 func (p *part) addBlock(t *tally, s *source, from, to int, limits bool) {
-	plain := s.hot == nil
 	switch {
-	case plain && from == 0 && to == blockLen:
+	case s.hot != nil:
+	case from == 0 && to == blockLen:
 		t.add(s.stats, 1)
 		t.widen(s.stats)
-	case plain && !limits && !s.isFloat && to == blockLen:
-		d := p.decode(s, from)
-		if d.scale != s.scale || d.isFloat {
-			t.add(p.decode(s, blockLen).summary(from, to), 1)
+		return
+	case limits || s.isFloat:
+	case from == 0:
+		if h, ok := p.headOf(s, to); ok {
+			t.add(h, 1)
 			return
 		}
-		t.add(s.stats, 1)
-		t.add(d.front(from), -1)
-	case plain && !limits && from == 0 && !s.isFloat:
-		if d := p.decode(s, to); !d.isFloat {
-			t.add(d.front(to), 1)
-		} else {
-			t.add(d.summary(0, to), 1)
+	case to == blockLen:
+		if h, ok := p.headOf(s, from); ok {
+			t.add(s.stats, 1)
+			t.add(h, -1)
+			return
 		}
-	default:
-		part := p.decode(s, to).summary(from, to)
-		t.add(part, 1)
-		t.widen(part)
 	}
+	// small windows come many to a block, so all of it is decoded at once
+	part := p.decode(s, blockLen).summary(from, to)
+	t.add(part, 1)
+	t.widen(part)
+}
+
+// headOf sums the first k slots of a block of integers up. It reports false if
+// the block has to be decoded after all.
+func (p *part) headOf(s *source, k int) (stats, bool) {
+	h := &p.head
+	if h.k == k && h.block == s.block {
+		return h.stats, true
+	}
+	if p.dOK && p.dBlock == s.block && p.d.upTo >= k && !p.d.isFloat && p.d.scale == s.scale {
+		return p.d.front(k), true
+	}
+	body, err := p.bodies.read(s, p.list[min(p.at, len(p.list)):])
+	if err != nil {
+		return stats{}, false
+	}
+	count, sum, ok := headOf(body, s.ways, k, &h.scratch)
+	if !ok {
+		return stats{}, false
+	}
+	h.block, h.k = s.block, k
+	h.stats = stats{count: count, sum: sum, scale: s.scale}
+	return h.stats, true
 }
 
 // decode takes a block apart, hot points included, unless it is the one taken
@@ -319,7 +379,7 @@ func (p *part) decode(s *source, upTo int) *decoded {
 		return &p.d
 	}
 	p.dOK, p.dBlock = true, s.block
-	p.r.db.block(p.r.name, p.g, s, &p.d, &p.buf, upTo)
+	p.r.db.block(p.r.name, p.g, s, &p.d, &p.bodies, p.list[min(p.at, len(p.list)):], upTo)
 	return &p.d
 }
 

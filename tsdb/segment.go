@@ -1,6 +1,7 @@
 package tsdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -58,6 +59,7 @@ type entry struct {
 	off   int64 // of the body, in its segment
 	size  int
 	sum   uint32 // CRC-32C of the body
+	ways  []byte // waypoints of the body, see headOf
 	stats
 }
 
@@ -185,7 +187,7 @@ func scanSegment(s *segment) (scanned, error) {
 		out.id, out.idOK = binary.LittleEndian.Uint64(b[8:]), true
 		at = segHead
 	}
-	var d decoded
+	d := decoded{mark: true}
 	hole := -1
 	for at < len(b) {
 		magic, payload, n, ok := parseChunk(b[at:])
@@ -236,7 +238,7 @@ func (o *scanned) addBlock(s *segment, payload []byte, off int64, d *decoded) bo
 	}
 	r.add(entry{
 		block: block, off: off + int64(len(payload)-len(body)), size: len(body), sum: crc(body),
-		stats: d.summary(0, blockLen),
+		ways: bytes.Clone(d.ways), stats: d.summary(0, blockLen),
 	})
 	return true
 }
@@ -268,15 +270,19 @@ func compare(a, b int64) int {
 
 // body reads a block's body and checks it.
 func (s *segment) body(e entry, buf []byte) ([]byte, error) {
+	buf, err := s.read(e, buf)
+	if err == nil && crc(buf) != e.sum {
+		err = errBlock
+	}
+	return buf, err
+}
+
+// read reads the bytes of an entry into buf or a larger one.
+func (s *segment) read(e entry, buf []byte) ([]byte, error) {
 	if cap(buf) < e.size {
 		buf = make([]byte, max(e.size, 4096))
 	}
 	buf = buf[:e.size]
-	if _, err := s.f.ReadAt(buf, e.off); err != nil {
-		return buf, err
-	}
-	if crc(buf) != e.sum {
-		return buf, errBlock
-	}
-	return buf, nil
+	_, err := s.f.ReadAt(buf, e.off)
+	return buf, err
 }

@@ -12,8 +12,7 @@ type view struct {
 	g           *generation
 	first, last int64 // blocks
 	trim        int64
-	open        int64 // the open block, beyond last if there is none
-	version     uint64
+	open        int64     // the open block, beyond last if there is none
 	hot         []hotCopy // in block order
 	packed      []packedBlock
 	runs        []*blockRun // oldest first
@@ -27,7 +26,7 @@ type hotCopy struct {
 
 // view copies what RAM has of blocks first to last. f.mu is held.
 func (g *generation) view(first, last int64) *view {
-	v := &view{g: g, first: first, last: last, trim: g.trim, open: 1 << 52, version: g.version}
+	v := &view{g: g, first: first, last: last, trim: g.trim, open: 1 << 52}
 	if g.open != nil {
 		v.open = g.open.block
 	}
@@ -67,10 +66,17 @@ func (s *source) where() string {
 	return segmentName(s.seg.num)
 }
 
+// stretch is a row of blocks of a segment.
+type stretch struct {
+	seg     *segment
+	entries []entry
+}
+
 // sources lists the blocks from lo to hi, in order.
 func (v *view) sources(db *DB, name string, lo, hi int64) []source {
-	var list []source
 	lo, hi = max(lo, v.first), min(hi, v.last)
+	var found []stretch
+	n := len(v.packed) + len(v.hot)
 	for _, r := range v.runs {
 		if r.first > hi || r.last < lo {
 			continue
@@ -79,12 +85,16 @@ func (v *view) sources(db *DB, name string, lo, hi int64) []source {
 		if err != nil {
 			entries = db.rescan(name, r, err)
 		}
-		from, _ := slices.BinarySearchFunc(entries, lo, func(e entry, b int64) int { return compare(e.block, b) })
-		for _, e := range entries[from:] {
-			if e.block > hi {
-				break
-			}
-			list = append(list, source{entry: e, seg: r.seg})
+		byBlock := func(e entry, b int64) int { return compare(e.block, b) }
+		from, _ := slices.BinarySearchFunc(entries, lo, byBlock)
+		to, _ := slices.BinarySearchFunc(entries, hi+1, byBlock)
+		found = append(found, stretch{r.seg, entries[from:max(from, to)]})
+		n += len(found[len(found)-1].entries)
+	}
+	list := make([]source, 0, n)
+	for _, s := range found {
+		for _, e := range s.entries {
+			list = append(list, source{entry: e, seg: s.seg})
 		}
 	}
 	for i := range v.packed {
@@ -132,18 +142,54 @@ func (db *DB) rescan(name string, r *blockRun, why error) []entry {
 	return out.runs[r.gen].mem
 }
 
+// bodies reads block bodies, several at once where they lie side by side.
+type bodies struct {
+	seg *segment
+	off int64
+	buf []byte
+}
+
+// readAhead bounds one read; a day of a feed fits.
+const readAhead = 16 << 10
+
+// read returns a body that fits its checksum, valid until the next call; nil
+// if the source has only hot points.
+func (b *bodies) read(s *source, following []source) ([]byte, error) {
+	if s.seg == nil {
+		return s.body, nil
+	}
+	if at := s.off - b.off; b.seg == s.seg && at >= 0 && at+int64(s.size) <= int64(len(b.buf)) {
+		if body := b.buf[at : at+int64(s.size)]; crc(body) == s.sum {
+			return body, nil
+		}
+		return nil, errBlock
+	}
+	end := s.off + int64(s.size)
+	for i := range following {
+		n := &following[i]
+		if n.seg != s.seg || n.off < end || n.off > end+2*chunkHead+32 || n.off+int64(n.size) > s.off+readAhead {
+			break
+		}
+		end = n.off + int64(n.size)
+	}
+	whole := entry{off: s.off, size: int(end - s.off)}
+	var err error
+	b.seg, b.off = s.seg, s.off
+	if b.buf, err = s.seg.read(whole, b.buf); err == nil {
+		return b.read(s, nil)
+	}
+	b.seg = nil // perhaps only what follows cannot be read
+	return s.seg.body(s.entry, nil)
+}
+
 // block decodes a block; slots from upTo on may stay undecoded. A version that
 // cannot be read is reported and counts as empty.
-func (db *DB) block(name string, g *generation, s *source, d *decoded, buf *[]byte, upTo int) {
+// following are the sources that will be read next.
+func (db *DB) block(name string, g *generation, s *source, d *decoded, from *bodies, following []source, upTo int) {
 	if s.hot != nil {
 		upTo = blockLen
 	}
-	body := s.body
-	var err error
-	if s.seg != nil {
-		body, err = s.seg.body(s.entry, *buf)
-		*buf = body
-	}
+	body, err := from.read(s, following)
 	if err == nil && body != nil {
 		err = d.decode(body, upTo)
 	}
@@ -183,9 +229,9 @@ func (d *decoded) overlay(h *hotCopy) {
 // whole decodes one block with everything RAM and card have of it.
 func (v *view) whole(db *DB, name string, block int64) *decoded {
 	d := &decoded{isFloat: true, upTo: blockLen}
-	var buf []byte
+	var from bodies
 	for _, s := range v.sources(db, name, block, block) {
-		db.block(name, v.g, &s, d, &buf, blockLen)
+		db.block(name, v.g, &s, d, &from, nil, blockLen)
 	}
 	return d
 }

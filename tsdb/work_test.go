@@ -209,7 +209,7 @@ func BenchmarkYear(b *testing.B) {
 		b.Run(tt.name+"/first", func(b *testing.B) {
 			defer cpuTime(b)()
 			for b.Loop() {
-				db.cache.sets = nil
+				db.cache.series = nil
 				if _, err := db.Query(tt.feed, tt.q); err != nil {
 					b.Fatal(err)
 				}
