@@ -48,7 +48,7 @@ func (q Query) seriesKey(f *feed, first time.Time) seriesKey {
 	k.step, k.loc = q.Step, first.Location()
 	unix := floorMod(first.Unix(), int64(max(1, k.step/time.Second)))
 	k.phase = time.Duration(unix)*time.Second + time.Duration(first.Nanosecond())
-	if k.step%time.Second != 0 || k.step == 0 { // such steps have no phase: they match only from the same start
+	if k.step%time.Second != 0 { // such steps have no phase: they match only from the same start
 		k.phase = time.Duration(first.UnixNano())
 	}
 	return k

@@ -16,6 +16,7 @@ import (
 type model struct {
 	gens   []modelGen // oldest first
 	sorted []modelPoint
+	asked  []Query
 }
 
 type modelGen struct {
@@ -145,6 +146,15 @@ func (m *model) compare(r *rand.Rand, db *DB, feed string, span time.Duration) e
 	if r.IntN(4) == 0 {
 		q.MaxGap = []time.Duration{-1, time.Minute, time.Hour}[r.IntN(3)]
 	}
+	if n := len(m.asked); n > 0 && r.IntN(3) == 0 { // the same again, a little later or longer
+		q = m.asked[r.IntN(n)]
+		if r.IntN(2) == 0 {
+			q.Start = q.Start.Add(time.Duration(r.IntN(9)) * q.Step)
+			q.End = q.End.Add(time.Duration(r.Int64N(int64(span)/4 + 1))).Truncate(time.Second)
+			q.End = q.Start.Add(min(q.End.Sub(q.Start), 400*max(q.Step, time.Minute)))
+		}
+	}
+	m.asked = append(m.asked, q)
 	got, err := db.Query(feed, q)
 	if err != nil || !q.End.After(q.Start) {
 		return err

@@ -49,7 +49,10 @@ func (db *DB) steps(f *feed, q Query) ([]Point, error) {
 	f.mu.Unlock()
 	key := q.seriesKey(f, at)
 	out := make([]Point, 0, n)
-	out, at = db.cache.get(key, version, at, q.End, out)
+	many := q.Step > 0 || q.Calendar != None
+	if many {
+		out, at = db.cache.get(key, version, at, q.End, out)
+	}
 	if !at.Before(q.End) {
 		return out, nil
 	}
@@ -71,7 +74,7 @@ func (db *DB) steps(f *feed, q Query) ([]Point, error) {
 		}
 		at = next
 	}
-	if r.version == version {
+	if many && r.version == version {
 		db.cache.put(key, version, out[known:keep], end)
 	}
 	return out, nil
@@ -394,6 +397,10 @@ const (
 func (p *part) seek(block int64) {
 	if !p.loaded || block < p.lo || block > p.hi {
 		p.load(block)
+	}
+	if p.at > 0 && p.at <= len(p.list) && p.list[p.at-1].block == block { // the last one once more
+		p.at--
+		return
 	}
 	if p.at > 0 && p.at <= len(p.list) && p.list[p.at-1].block < block && (p.at == len(p.list) || p.list[p.at].block >= block) {
 		return
