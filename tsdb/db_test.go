@@ -361,3 +361,24 @@ func TestReadOnlyOpenWritesNothing(t *testing.T) {
 		t.Errorf("%d operations on the disk", fsys.ops-before)
 	}
 }
+
+// TestAppendBelievesAClockThatWasSetBack: the clock is not read for points of
+// the past, but what it showed is forgotten with the next Flush.
+func TestAppendBelievesAClockThatWasSetBack(t *testing.T) {
+	now, reads := t0, 0
+	db := mustOpen(t, Config{FS: newPowerFS(), Now: func() time.Time { reads++; return now }})
+	must(t, db.Create(power("house")))
+	must(t, db.Append("house", t0.Add(time.Minute), 1))
+	before := reads
+	for i := range 100 {
+		must(t, db.Append("house", t0.Add(-time.Duration(i)*10*time.Second), 1))
+	}
+	if reads != before {
+		t.Errorf("the clock was read %d times for points of the past", reads-before)
+	}
+	now = t0.AddDate(0, 0, -1)
+	must(t, db.Flush(now))
+	if err := db.Append("house", t0, 1); !errors.Is(err, ErrParked) {
+		t.Errorf("a point a day ahead: %v", err)
+	}
+}

@@ -24,6 +24,7 @@ func (db *DB) Flush(now time.Time) error {
 
 func (db *DB) flush(now time.Time) error {
 	db.st.tick(now)
+	db.seen.Store(db.now().UnixNano())
 	if db.readOnly {
 		db.closeBlocks(true)
 		db.capPacked()

@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"testing"
@@ -70,5 +71,83 @@ func TestReadersDoNotDisturbTheWriter(t *testing.T) {
 		if f.Points != steps {
 			t.Errorf("%s has %d points, want %d", f.Name, f.Points, steps)
 		}
+	}
+}
+
+// TestAppendIsAsFastBesideReaders appends to 64 feeds at 1 s, in turns alone
+// and beside 20 readers that ask for charts of a year. What 99 of 100 appends
+// stay below must be about the same: readers hold no lock that an append waits
+// for longer than a block is copied. The bound is wide, as other work on the
+// machine is in the figures too; the log has the ratio.
+func TestAppendIsAsFastBesideReaders(t *testing.T) {
+	rounds, seconds := 5, 60
+	if testing.Short() || raceEnabled {
+		rounds, seconds = 1, 60
+	}
+	db := mustOpen(t, Config{FS: newPowerFS()})
+	const feeds = 64
+	names := make([]string, feeds)
+	for i := range names {
+		names[i] = fmt.Sprint("feed", i)
+		w, err := db.bulk(FeedConfig{Name: names[i], Interval: time.Second}, 0)
+		must(t, err)
+		for k := range int64(200 * blockLen) { // a thin year: 17 minutes of every other day
+			slot := t0.Unix() - (200-k>>blockBits)*blockLen*154 + k&(blockLen-1)
+			must(t, w.put(slot, math.Float64bits(float64(k%300))))
+		}
+		must(t, w.finish(nil))
+		w.release()
+	}
+	at := t0
+	lap := func() time.Duration {
+		took := make([]time.Duration, 0, feeds*seconds)
+		for range seconds {
+			at = at.Add(time.Second)
+			for i, name := range names {
+				start := time.Now()
+				err := db.Append(name, at, float64(i))
+				took = append(took, time.Since(start))
+				must(t, err)
+			}
+			if at.Second() == 0 {
+				must(t, db.Flush(at))
+			}
+		}
+		slices.Sort(took)
+		return took[len(took)*99/100]
+	}
+	lap()
+	var alone, beside []time.Duration
+	for range rounds {
+		alone = append(alone, lap())
+		var readers sync.WaitGroup
+		stop := make(chan struct{})
+		end := at
+		for i := range 20 {
+			readers.Go(func() {
+				for k := i; ; k++ {
+					select {
+					case <-stop:
+						return
+					default:
+					}
+					q := Query{Start: end.AddDate(-1, 0, 0), End: end, Step: 9 * time.Hour, Of: Aggregate(k % 5)}
+					if _, err := db.Query(names[k%feeds], q); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		beside = append(beside, lap())
+		close(stop)
+		readers.Wait()
+	}
+	slices.Sort(alone)
+	slices.Sort(beside)
+	a, b := alone[rounds/2], beside[rounds/2]
+	t.Logf("99 of 100 appends within %v alone, %v beside 20 readers: %.2f times; best rounds %v and %v", a, b, float64(b)/float64(a), alone[0], beside[0])
+	if !raceEnabled && b > 4*a+2*time.Microsecond {
+		t.Errorf("99 of 100 appends within %v beside readers, %v alone", b, a)
 	}
 }
