@@ -219,6 +219,56 @@ func TestAFailedWriteLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+// TestATornSegmentIsNotAppendedTo cuts the power while two blocks go to a
+// segment, so that the first is torn and the second is there. What is written
+// later must not lie before the second: read in order, it would be the older.
+func TestATornSegmentIsNotAppendedTo(t *testing.T) {
+	fsys := newPowerFS()
+	db := mustOpen(t, Config{FS: fsys})
+	db.batchBytes = 1
+	must(t, db.Create(power("long")))
+	must(t, db.Create(power("short")))
+	put := func(from, to int, long func(i int) float64, short float64) {
+		for i := from; i < to; i++ {
+			at := t0.Add(time.Duration(i) * 10 * time.Second)
+			must(t, db.Append("long", at, long(i)))
+			must(t, db.Append("short", at, short))
+		}
+		must(t, db.Flush(t0))
+	}
+	flat := func(int) float64 { return 1 }
+	first := int(blockLen - db.generations()[1].g.slot(t0.Unix())&(blockLen-1)) // where the second block begins
+	put(0, first+1, flat, 6)
+	put(first+1, first+2, flat, 6)
+	before := len(fsys.names["/data/seg-000001.hhs"].data)
+	put(first+2, first+blockLen+1, func(i int) float64 { return 1 / float64(i+3) }, 7) // raw: 8 KiB
+	if grown := len(fsys.names["/data/seg-000001.hhs"].data) - before; grown < 8<<10 {
+		t.Fatalf("the segment grew by %d bytes", grown)
+	}
+
+	fsys = fsys.after(func() bool { return true }, func(n int) int { return n - 1 })
+	clear(fsys.names["/data/seg-000001.hhs"].data[before : before+512])
+	db = mustOpen(t, Config{FS: fsys})
+	db.batchBytes = 1
+	if s := db.Status(); s.State != StateOK {
+		t.Errorf("after the cut the status is %+v", s)
+	}
+	put(first, first+blockLen, flat, 8)
+	for k := 1; k < 4; k++ { // so that the ring forgets
+		put(first+k*blockLen, first+(k+1)*blockLen, flat, 8)
+	}
+	must(t, db.Close())
+	db = mustOpen(t, Config{FS: fsys})
+	for _, p := range query(t, db, "short", Query{Start: t0.Add(time.Duration(first) * 10 * time.Second), End: t0.AddDate(0, 0, 1)}) {
+		if p.OK && p.Value != 8 {
+			t.Fatalf("an old value is back: %v", p)
+		}
+	}
+	if s := db.Status(); s.State != StateOK {
+		t.Errorf("status is %+v", s)
+	}
+}
+
 func TestAForeignRingIsLeftAlone(t *testing.T) {
 	fsys := newPowerFS()
 	other, _ := fsys.OpenFile("/dev/part", OpenWrite)

@@ -275,8 +275,6 @@ func (db *DB) saveCatalog() error {
 	if err := saveCatalog(db.fs, db.dir, c); err != nil {
 		return err
 	}
-	b, _ := c.encode()
-	db.st.wrote(2*int64(len(b)), 4)
 	db.serial = c.Serial
 	db.catalogDirty = false
 	for _, f := range *db.feeds.Load() {

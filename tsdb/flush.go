@@ -95,7 +95,6 @@ func (db *DB) flushRing() error {
 		return fmt.Errorf("writing record %d to the ring: %w", first, err)
 	}
 	if wrote > 0 {
-		db.st.wrote(wrote, 1)
 		db.st.setDurable(time.Unix(0, at).UTC())
 	}
 	return nil

@@ -23,6 +23,7 @@ func Open(cfg Config) (*DB, error) {
 }
 
 func (db *DB) open(cfg Config) (*DB, error) {
+	db.st.tick(db.now())
 	if !cfg.ReadOnly {
 		err := db.fs.MkdirAll(db.dir)
 		if err == nil {
@@ -61,6 +62,7 @@ func newDB(cfg Config) (*DB, error) {
 	if db.fs == nil {
 		db.fs = osFS{}
 	}
+	db.fs = countedFS{db.fs, &db.st}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -357,7 +359,6 @@ func (db *DB) prepareRing() error {
 			f.Close()
 			return fmt.Errorf("making the ring: %w", err)
 		}
-		db.st.wrote(r.size, 3)
 	default:
 		f.Close()
 		return fmt.Errorf("reading the ring: %w", err)

@@ -68,7 +68,6 @@ func (db *DB) persist(force bool) error {
 	if err != nil {
 		return fmt.Errorf("appending to segment %d: %w", s.num, err)
 	}
-	db.st.wrote(int64(len(b)), 1)
 	s.size = s.stale
 	for len(batch) > 0 {
 		n := 1
@@ -217,7 +216,6 @@ func (db *DB) activeSegment() (*segment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making segment %d: %w", num, err)
 	}
-	db.st.wrote(s.size, 2)
 	db.active, db.runs = s, map[uint32]*blockRun{}
 	db.segments = append(db.segments, s)
 	return s, nil
@@ -240,10 +238,6 @@ func (db *DB) index(s *segment, runs []*blockRun) error {
 	if err := writeIndex(db.fs, db.dir, db.id, s, runs); err != nil {
 		return fmt.Errorf("indexing segment %d: %w", s.num, err)
 	}
-	for _, r := range runs {
-		db.st.wrote(int64(r.n)*20+idxDirLen, 0)
-	}
-	db.st.wrote(idxHead, 2)
 	filed, err := readIndex(db.fs, db.dir, db.id, s)
 	if err != nil {
 		return fmt.Errorf("reading the index of segment %d: %w", s.num, err)

@@ -36,6 +36,17 @@ type powerFS struct {
 	readOnly   bool
 	syncs      map[string]int
 	written    map[string]int64
+	dirSyncs   int
+}
+
+// total is how many bytes were written.
+func (p *powerFS) total() (n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, v := range p.written {
+		n += v
+	}
+	return n
 }
 
 type powerFile struct {
@@ -146,6 +157,7 @@ func (p *powerFS) SyncDir(string) error {
 		return err
 	}
 	p.durable, p.dirOps = maps.Clone(p.names), nil
+	p.dirSyncs++
 	return nil
 }
 

@@ -12,20 +12,21 @@ const maxQuarantined = 256
 
 // statusBook keeps what Status tells.
 type statusBook struct {
-	mu       sync.Mutex
-	troubles map[string]error // by part; at most one each
-	durable  time.Time
-	day      int64
-	today    int64
-	todayFl  int64
-	total    int64
-	flushes  int64
-	parked   []Parked
-	parkedN  int64
-	doubted  bool
-	lost     int64
-	bad      []Range
-	badMore  int
+	mu        sync.Mutex
+	troubles  map[string]error // by part; at most one each
+	durable   time.Time
+	day       int64
+	today     int64 // bytes; also yesterday and total
+	yesterday int64
+	todayFl   int64
+	total     int64
+	flushes   int64
+	parked    []Parked
+	parkedN   int64
+	doubted   bool
+	lost      int64
+	bad       []Range
+	badMore   int
 }
 
 // trouble notes that a part fails; only a change is logged.
@@ -94,25 +95,6 @@ func (s *statusBook) takeParked() []Parked {
 	return p
 }
 
-// wrote counts bytes handed to the card, in the day of the last tick.
-func (s *statusBook) wrote(n int64, flushes int64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.today += n
-	s.total += n
-	s.todayFl += flushes
-	s.flushes += flushes
-}
-
-// tick starts a new day's count when the day changes.
-func (s *statusBook) tick(now time.Time) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if day := floorDiv(now.Unix(), 86400); day != s.day {
-		s.day, s.today, s.todayFl = day, 0, 0
-	}
-}
-
 func (s *statusBook) setDurable(t time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +133,7 @@ func (db *DB) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := Status{
-		Durable: s.durable, BytesToday: s.today, FlushesToday: s.todayFl, BytesTotal: s.total, Flushes: s.flushes,
+		Durable: s.durable, BytesToday: s.today, BytesYesterday: s.yesterday, FlushesToday: s.todayFl, BytesTotal: s.total, Flushes: s.flushes,
 		Unsaved: unsaved, Parked: len(s.parked), ParkedTotal: s.parkedN, LostPoints: s.lost,
 		RingUsed: used, RingSize: size, Quarantined: slices.Clone(s.bad),
 	}

@@ -175,18 +175,19 @@ type Range struct {
 
 // Status tells how the engine is.
 type Status struct {
-	State        State     `json:"state"`
-	Reasons      []string  `json:"reasons,omitempty"`
-	Durable      time.Time `json:"durable,omitzero"`
-	BytesToday   int64     `json:"bytes_today"` // handed to the card since midnight UTC
-	FlushesToday int64     `json:"flushes_today"`
-	BytesTotal   int64     `json:"bytes_total"` // since Open
-	Flushes      int64     `json:"flushes"`
-	Unsaved      int       `json:"unsaved"` // points a power cut would lose now
-	Parked       int       `json:"parked"`
-	ParkedTotal  int64     `json:"parked_total"`
-	LostPoints   int64     `json:"lost_points"` // given up because RAM was full too
-	RingUsed     int64     `json:"ring_used"`   // bytes
-	RingSize     int64     `json:"ring_size"`
-	Quarantined  []Range   `json:"quarantined,omitempty"`
+	State          State     `json:"state"`
+	Reasons        []string  `json:"reasons,omitempty"`
+	Durable        time.Time `json:"durable,omitzero"`
+	BytesToday     int64     `json:"bytes_today"`     // handed to the card since midnight UTC, or since Open
+	BytesYesterday int64     `json:"bytes_yesterday"` // on the UTC day before; 0 if not known
+	FlushesToday   int64     `json:"flushes_today"`
+	BytesTotal     int64     `json:"bytes_total"` // since Open
+	Flushes        int64     `json:"flushes"`
+	Unsaved        int       `json:"unsaved"` // points a power cut would lose now
+	Parked         int       `json:"parked"`
+	ParkedTotal    int64     `json:"parked_total"`
+	LostPoints     int64     `json:"lost_points"` // given up because RAM was full too
+	RingUsed       int64     `json:"ring_used"`   // bytes
+	RingSize       int64     `json:"ring_size"`
+	Quarantined    []Range   `json:"quarantined,omitempty"`
 }
