@@ -1,104 +1,29 @@
 package tsdb
 
 import (
-	"fmt"
 	"math"
-	"math/rand/v2"
 	"testing"
 	"time"
+
+	"homehub/internal/workload"
 )
 
-// source20 makes the standard work: 20 feeds of a house, one value each per
-// 10 s.
-type source20 struct {
-	r      *rand.Rand
-	houses [8]household
-	meters [4]float64 // Wh, fractions too
-	temps  [4]float64
-	volts  [2]float64
-	step   int
-}
+// source20 is the standard work as this package's feeds.
+type source20 struct{ *workload.Source }
 
-type household struct {
-	fridge, burst int // steps until they change
-	fridgeOn      bool
-	burstW        float64
-}
+func newSource20(seed uint64) source20 { return source20{workload.New(seed, 20)} }
 
-func newSource20(seed uint64) *source20 {
-	s := &source20{r: rand.New(rand.NewPCG(seed, 20))}
-	for i := range s.temps {
-		s.temps[i] = 19.5
-		s.meters[i] = 12345678
-	}
-	s.volts = [2]float64{232, 232}
-	return s
-}
+func (s source20) next(out []float64) []float64 { return s.Next(out) }
 
-func (s *source20) configs() (list []FeedConfig) {
-	add := func(n int, name string, kind Kind, decimals int, unit string) {
-		for i := range n {
-			list = append(list, FeedConfig{Name: fmt.Sprint(name, i), Interval: 10 * time.Second, Kind: kind, Decimals: decimals, Unit: unit})
+func (s source20) configs() (list []FeedConfig) {
+	for _, f := range s.Feeds() {
+		c := FeedConfig{Name: f.Name, Interval: 10 * time.Second, Decimals: f.Decimals, Unit: f.Unit}
+		if f.Counter {
+			c.Kind = Counter
 		}
+		list = append(list, c)
 	}
-	add(8, "power", Power, 0, "W")
-	add(4, "energy", Counter, 3, "kWh")
-	add(4, "temperature", Power, 1, "°C")
-	add(2, "voltage", Power, 1, "V")
-	add(2, "plug", Power, 1, "W")
 	return list
-}
-
-// watts is a household's power: a base over the day, a fridge, bursts of
-// appliances, and noise that grows with the load.
-func (s *source20) watts(h *household) float64 {
-	if h.fridge--; h.fridge <= 0 {
-		h.fridgeOn = !h.fridgeOn
-		h.fridge = 150 + s.r.IntN(80)
-		if h.fridgeOn {
-			h.fridge = 90 + s.r.IntN(43)
-		}
-	}
-	if h.burst--; h.burst <= 0 {
-		h.burstW = 0
-		h.burst = 60 + s.r.IntN(700)
-		if s.r.IntN(3) == 0 {
-			h.burstW = [...]float64{2100, 850, 60, 140, 1900, 350}[s.r.IntN(6)]
-			h.burst = 6 + s.r.IntN(180)
-		}
-	}
-	p := 95 + 12*math.Sin(float64(s.step)*2*math.Pi/8640) + h.burstW
-	if h.fridgeOn {
-		p += 78
-	}
-	return max(0, p+s.r.NormFloat64()*(1.5+0.004*p))
-}
-
-func (s *source20) next(out []float64) []float64 {
-	s.step++
-	out = out[:0]
-	var p [8]float64
-	for i := range s.houses {
-		p[i] = s.watts(&s.houses[i])
-		out = append(out, math.Round(p[i]))
-	}
-	for i := range s.meters {
-		s.meters[i] += p[i] / 360
-		out = append(out, math.Floor(s.meters[i])/1000)
-	}
-	for i := range s.temps {
-		s.temps[i] += s.r.NormFloat64()*0.008 + (19.5-s.temps[i])*0.0005
-		out = append(out, math.Round(s.temps[i]*10)/10)
-	}
-	for i := range s.volts {
-		s.volts[i] += s.r.NormFloat64()*0.25 + (232-s.volts[i])*0.02
-		out = append(out, math.Round(s.volts[i]*10)/10)
-	}
-	for i := range 2 {
-		w := p[6+i] - 160
-		out = append(out, math.Round(max(0, w)*10)/10)
-	}
-	return out
 }
 
 // TestStandardWorkStaysInItsBudget runs days of the 20 feeds and counts what
@@ -165,33 +90,28 @@ func TestStandardWorkStaysInItsBudget(t *testing.T) {
 	}
 }
 
-// year is a database with a year of one feed at 10 s.
+// year is a database with a year of two feeds at 10 s.
 func year(tb testing.TB, dir string) *DB {
 	tb.Helper()
 	db := mustOpen(tb, Config{Dir: dir})
 	src := newSource20(2)
-	w, err := db.bulk(power("house"), 0)
-	must(tb, err)
-	for i := range int64(3153600) {
-		src.step++
-		if err := w.put(w.g.slot(t0.Unix())+i, math.Float64bits(math.Round(src.watts(&src.houses[0])))); err != nil {
-			tb.Fatal(err)
-		}
+	house, meter := make([]float64, 3153600), make([]float64, 3153600)
+	var vals []float64
+	for i := range house {
+		vals = src.next(vals)
+		house[i], meter[i] = vals[0], vals[8]
 	}
-	must(tb, w.finish(nil))
-	w.release()
-	w, err = db.bulk(FeedConfig{Name: "meter", Interval: 10 * time.Second, Kind: Counter, Decimals: 3}, 0)
-	must(tb, err)
-	wh := 12345678.0
-	for i := range int64(3153600) {
-		src.step++
-		wh += src.watts(&src.houses[0]) / 360
-		if err := w.put(w.g.slot(t0.Unix())+i, math.Float64bits(math.Floor(wh)/1000)); err != nil {
-			tb.Fatal(err)
+	put := func(cfg FeedConfig, vals []float64) {
+		w, err := db.bulk(cfg, 0)
+		must(tb, err)
+		for i, v := range vals {
+			must(tb, w.put(w.g.slot(t0.Unix())+int64(i), math.Float64bits(v)))
 		}
+		must(tb, w.finish(nil))
+		w.release()
 	}
-	must(tb, w.finish(nil))
-	w.release()
+	put(power("house"), house)
+	put(FeedConfig{Name: "meter", Interval: 10 * time.Second, Kind: Counter, Decimals: 3}, meter)
 	return db
 }
 
