@@ -40,7 +40,8 @@ type Config struct {
 	FS FS
 	// Ring says where the ring is; the zero value is a 2 MiB file in Dir.
 	Ring RingConfig
-	// ReadOnly opens without writing anything and without the lock.
+	// ReadOnly opens without writing anything and without the lock, also
+	// beside a process that writes: it shows what was durable then.
 	ReadOnly bool
 }
 

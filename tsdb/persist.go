@@ -31,6 +31,20 @@ func (db *DB) persistDue() bool {
 	return false
 }
 
+// Persist brings the closed blocks to a segment now instead of when enough of
+// them wait. Nothing needs that but somebody who measures segments.
+func (db *DB) Persist() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	switch {
+	case db.closed.Load():
+		return ErrClosed
+	case db.readOnly || db.lock == nil:
+		return ErrReadOnly
+	}
+	return db.persist(false)
+}
+
 // moved is a block on its way to a segment.
 type moved struct {
 	f   *feed

@@ -59,10 +59,7 @@ func TestStandardWorkStaysInItsBudget(t *testing.T) {
 	if perDay > 0.90 || flushes > 1456 {
 		t.Errorf("%.3f MB and %.0f flushes a day, want at most 0.90 and 1456", perDay, flushes)
 	}
-	db.mu.Lock()
-	err := db.persist(false)
-	db.mu.Unlock()
-	must(t, err)
+	must(t, db.Persist())
 	kinds := map[string][2]float64{}
 	var bytes, blocks float64
 	for _, f := range db.Feeds() {

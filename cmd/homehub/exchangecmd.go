@@ -59,7 +59,7 @@ func (f *feedFlags) importText() *cobra.Command {
 			report, err := db.ImportText(feed.config(args[0]), as, in, resume, progress.show)
 			progress.done()
 			if f.json {
-				return errors.Join(f.print(cmd.OutOrStdout(), report), err)
+				return errors.Join(printJSON(cmd.OutOrStdout(), report), err)
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%d points from %d lines, %d skipped, %s to %s\n",
 				report.Points, report.Lines, report.Skipped, stamp(report.First), stamp(report.Last))
@@ -165,7 +165,7 @@ func (f *feedFlags) exportPHPFina() *cobra.Command {
 
 func (f *feedFlags) phpfina(cmd *cobra.Command, r tsdb.PHPFinaReport) error {
 	if f.json {
-		return f.print(cmd.OutOrStdout(), r)
+		return printJSON(cmd.OutOrStdout(), r)
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "%d points from %s, one every %s, %d missing\n", r.Points, stamp(r.Start), duration(r.Interval), r.Missing)
 	if r.Stray > 0 {

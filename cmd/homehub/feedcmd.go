@@ -53,7 +53,7 @@ func (f *feedFlags) with(run func(cmd *cobra.Command, db *tsdb.DB, args []string
 	}
 }
 
-func (f *feedFlags) print(w io.Writer, v any) error {
+func printJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	return enc.Encode(v)
@@ -66,7 +66,7 @@ func (f *feedFlags) list() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
 			if f.json {
-				return f.print(cmd.OutOrStdout(), db.Feeds())
+				return printJSON(cmd.OutOrStdout(), db.Feeds())
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 2, 8, 2, ' ', 0)
 			fmt.Fprintln(w, "FEED\tKIND\tUNIT\tEVERY\tPOINTS\tBYTES\tFIRST\tLAST")
@@ -96,7 +96,7 @@ func (f *feedFlags) info() *cobra.Command {
 					continue
 				}
 				if f.json {
-					return f.print(cmd.OutOrStdout(), d)
+					return printJSON(cmd.OutOrStdout(), d)
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "feed      %s\nkind      %s\nunit      %s\nevery     %s\npoints    %d\nbytes     %d\nfirst     %s\nlast      %s\ndurable   %s\n",
 					d.Name, d.Kind, d.Unit, duration(d.Interval), d.Points, d.Bytes, stamp(d.First), stamp(d.Last), stamp(d.Durable))
@@ -137,7 +137,7 @@ func (f *feedFlags) repair() *cobra.Command {
 func (f *feedFlags) report(cmd *cobra.Command, r tsdb.CheckReport) error {
 	out := cmd.OutOrStdout()
 	if f.json {
-		if err := f.print(out, r); err != nil {
+		if err := printJSON(out, r); err != nil {
 			return err
 		}
 	} else {
