@@ -12,9 +12,9 @@ import (
 // durable before an open must be there, to the bit, and nothing may count as
 // damaged.
 func TestAReaderBesideTheWriterSeesNothingTorn(t *testing.T) {
-	opens := 120
+	points := int64(150_000)
 	if testing.Short() || raceEnabled {
-		opens = 25
+		points = 30_000
 	}
 	dir := t.TempDir()
 	cfg := Config{Dir: dir, Now: func() time.Time { return t0.AddDate(9, 0, 0) }, Ring: RingConfig{Size: minRing}}
@@ -44,8 +44,9 @@ func TestAReaderBesideTheWriterSeesNothingTorn(t *testing.T) {
 		}
 		done <- db.Close()
 	}()
-	for range opens {
-		promised := durable.Load()
+	opens := 0
+	for promised := int64(0); promised < points; opens++ {
+		promised = durable.Load()
 		ro, err := Open(Config{Dir: dir, ReadOnly: true, Now: cfg.Now})
 		must(t, err)
 		got := query(t, ro, "house", Query{Start: t0, End: t0.AddDate(5, 0, 0)})
@@ -68,7 +69,7 @@ func TestAReaderBesideTheWriterSeesNothingTorn(t *testing.T) {
 	stop.Store(1)
 	must(t, <-done)
 	names, _ := osFS{}.ReadDir(dir)
-	t.Logf("%d points, %d files", durable.Load(), len(names))
+	t.Logf("%d opens, %d points, %d files", opens, durable.Load(), len(names))
 	if len(names) < 8 {
 		t.Errorf("the writer sealed too little: %v", names)
 	}

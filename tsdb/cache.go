@@ -149,14 +149,14 @@ func (r *reader) finalBefore(of Aggregate) int64 {
 		return limit
 	}
 	// a counter at a boundary is known from the point after it too, which must
-	// be one of a closed block
+	// not lie in the open block
 	if len(r.parts) != 1 {
 		return -1 << 60
 	}
 	p := r.parts[0]
 	last := p.jumpBack(min(p.v.open, p.v.lastBlock()+1) - 1)
 	for _, s := range p.v.sources(r.db, r.name, last, last) {
-		if s.hot == nil && s.count > 0 {
+		if s.hot != nil || s.count > 0 {
 			return p.g.time(last << blockBits)
 		}
 	}

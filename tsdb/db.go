@@ -64,11 +64,12 @@ type DB struct {
 	ringCfg RingConfig
 	window  time.Duration
 
-	feeds  atomic.Pointer[map[string]*feed]
-	closed atomic.Bool
-	seen   atomic.Int64 // what the clock showed last, Unix nanoseconds; set back by Flush if the clock was
-	hot    atomic.Int64 // hot blocks made since the last Flush, beside open ones
-	cache  stepCache
+	feeds   atomic.Pointer[map[string]*feed]
+	closed  atomic.Bool
+	seen    atomic.Int64 // what the clock showed last, Unix nanoseconds; set back by Flush if the clock was
+	hot     atomic.Int64 // hot blocks made since the last Flush, beside open ones
+	cache   stepCache
+	columns columnCache
 
 	// mu orders everything that writes. Append and Query do not take it.
 	mu           sync.Mutex

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"path/filepath"
+	"sync"
 )
 
 // A sealed segment has an index beside it: where each generation's blocks lie
@@ -242,4 +243,41 @@ func (r *blockRun) entries() ([]entry, error) {
 		return nil, errBlock
 	}
 	return readEntries(b, r.n)
+}
+
+// maxColumns is how many entries of columns are kept in RAM: 2 MB, years of
+// the few feeds that somebody looks at.
+const maxColumns = 16 << 10
+
+// columnCache keeps columns that were read lately. When it is full it begins
+// anew.
+type columnCache struct {
+	mu   sync.Mutex
+	runs map[*blockRun][]entry
+	n    int
+}
+
+// entries are those of a run; nobody may change them.
+func (c *columnCache) entries(r *blockRun) ([]entry, error) {
+	if r.idx == nil {
+		return r.mem, nil
+	}
+	c.mu.Lock()
+	list, ok := c.runs[r]
+	c.mu.Unlock()
+	if ok {
+		return list, nil
+	}
+	list, err := r.entries()
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n+len(list) > maxColumns || c.runs == nil {
+		c.runs, c.n = map[*blockRun][]entry{}, 0
+	}
+	c.runs[r] = list
+	c.n += len(list)
+	return list, nil
 }

@@ -81,7 +81,7 @@ func (v *view) sources(db *DB, name string, lo, hi int64) []source {
 		if r.first > hi || r.last < lo {
 			continue
 		}
-		entries, err := r.entries()
+		entries, err := db.columns.entries(r)
 		if err != nil {
 			entries = db.rescan(name, r, err)
 		}
