@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -144,7 +145,9 @@ func (db *DB) Status() Status {
 	for part, err := range s.troubles {
 		out.State = max(out.State, stateOf(err))
 		out.Reasons = append(out.Reasons, part+": "+err.Error())
+		out.Troubles = append(out.Troubles, Trouble{part, err.Error()})
 	}
+	slices.SortFunc(out.Troubles, func(a, b Trouble) int { return strings.Compare(a.Part, b.Part) })
 	slices.Sort(out.Reasons)
 	if db.readOnly {
 		out.State = StateReadOnly

@@ -173,10 +173,21 @@ type Range struct {
 	Why  string    `json:"why"`
 }
 
+// Trouble is a part that cannot do its work now; it is tried again with every
+// Flush.
+type Trouble struct {
+	// Part is what fails: "folder" or "ring", and nothing is stored;
+	// "catalog", and new feeds are not; or "segments", and points stay in the
+	// ring.
+	Part string `json:"part"`
+	Why  string `json:"why"`
+}
+
 // Status tells how the engine is.
 type Status struct {
 	State          State     `json:"state"`
 	Reasons        []string  `json:"reasons,omitempty"`
+	Troubles       []Trouble `json:"troubles,omitempty"` // what cannot be written now; in Reasons too
 	Durable        time.Time `json:"durable,omitzero"`
 	BytesToday     int64     `json:"bytes_today"`     // handed to the card since midnight UTC, or since Open
 	BytesYesterday int64     `json:"bytes_yesterday"` // on the UTC day before; 0 if not known

@@ -227,7 +227,7 @@ func (r *writeReport) print(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "%d points of %d feeds, %d windows, %s\n", r.Points, r.Feeds, r.Windows, clock)
 	line := func(what, format string, args ...any) {
 		if err == nil {
-			_, err = fmt.Fprintf(w, "%-20s"+format+"\n", append([]any{what}, args...)...)
+			_, err = fmt.Fprintf(w, "%-22s"+format+"\n", append([]any{what}, args...)...)
 		}
 	}
 	line("handed to the device", "%d bytes, %d flushes: %.3f MB a day", r.Bytes, r.Flushes, r.BytesPerDay/1e6)

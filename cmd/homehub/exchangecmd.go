@@ -45,7 +45,7 @@ func (f *feedFlags) importText() *cobra.Command {
 		Example: `  homehub feed import water_dm3 water.csv --interval 1h --counter --unit dm3
   homehub feed import roof_w roof.jsonl --format jsonl --interval 10s --resume`,
 		Args: cobra.ExactArgs(2),
-		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, args []string) error {
+		RunE: f.changing(func(cmd *cobra.Command, db *tsdb.DB, args []string) error {
 			as, err := formatOf(format)
 			if err != nil {
 				return err
@@ -76,11 +76,13 @@ func (f *feedFlags) importText() *cobra.Command {
 func (f *feedFlags) exportText() *cobra.Command {
 	var format, start, end string
 	cmd := &cobra.Command{
-		Use:     "export NAME FILE",
-		Short:   "Write points as CSV or JSON lines; FILE - is standard output",
+		Use:   "export NAME FILE",
+		Short: "Write points as CSV or JSON lines; FILE - is standard output",
+		Long: `Write points as CSV or JSON lines; FILE - is standard output. What was written
+is told on standard error, with --json as JSON.`,
 		Example: "  homehub feed export import_w - --start 2026-01-01T00:00:00Z",
 		Args:    cobra.ExactArgs(2),
-		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, args []string) (err error) {
+		RunE: f.reading(func(cmd *cobra.Command, db *tsdb.DB, args []string) (err error) {
 			as, err := formatOf(format)
 			if err != nil {
 				return err
@@ -99,6 +101,9 @@ func (f *feedFlags) exportText() *cobra.Command {
 				out = file
 			}
 			report, err := db.ExportText(args[0], as, out, from, to, nil)
+			if f.json {
+				return errors.Join(err, printJSON(cmd.ErrOrStderr(), report))
+			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "%d points, %s to %s\n", report.Points, stamp(report.First), stamp(report.Last))
 			return err
 		}),
@@ -116,7 +121,7 @@ func (f *feedFlags) importPHPFina() *cobra.Command {
 		Short:   "Read a feed of emoncms, bit by bit",
 		Example: "  homehub feed import-phpfina old_house_w 12.meta 12.dat --unit W",
 		Args:    cobra.ExactArgs(3),
-		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, args []string) error {
+		RunE: f.changing(func(cmd *cobra.Command, db *tsdb.DB, args []string) error {
 			meta, err := os.ReadFile(args[1])
 			if err != nil {
 				return err
@@ -145,7 +150,7 @@ func (f *feedFlags) exportPHPFina() *cobra.Command {
 		Short:   "Write a feed as BASE.meta and BASE.dat for emoncms",
 		Example: "  homehub feed export-phpfina import_w ./12",
 		Args:    cobra.ExactArgs(2),
-		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, args []string) (err error) {
+		RunE: f.reading(func(cmd *cobra.Command, db *tsdb.DB, args []string) (err error) {
 			dat, err := os.Create(args[1] + ".dat")
 			if err != nil {
 				return err

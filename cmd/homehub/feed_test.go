@@ -4,12 +4,17 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
+
+	"homehub/tsdb"
 )
 
 // homehub runs a command in this process.
@@ -99,5 +104,79 @@ func TestTextInAndOut(t *testing.T) {
 	}
 	if code, _, errOut := homehub(t, "", "feed", "--data", data+"/nope", "list"); code != exitFailure || !strings.Contains(errOut, "no such file") {
 		t.Errorf("a folder that is not there: %d %s", code, errOut)
+	}
+}
+
+func TestAFolderThatCannotBeReadIsNamed(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errOut := homehub(t, "", "feed", "--data", file, "list"); code != exitFailure || !strings.Contains(errOut, "not a directory") {
+		t.Errorf("%d %s", code, errOut)
+	}
+}
+
+// TestReadingCommandsWorkBesideAHub has the folder open as a running hub has.
+func TestReadingCommandsWorkBesideAHub(t *testing.T) {
+	data := t.TempDir()
+	db, err := tsdb.Open(tsdb.Config{Dir: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if err := db.Create(tsdb.FeedConfig{Name: "import_w", Interval: 10 * time.Second, Unit: "W"}); err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Now().Add(-8 * time.Hour).Truncate(10 * time.Second)
+	for i := range 2500 {
+		if err := db.Append("import_w", begin.Add(time.Duration(i)*10*time.Second), float64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := db.Flush(begin); err != nil {
+		t.Fatal(err)
+	}
+	base := filepath.Join(t.TempDir(), "12")
+	for _, test := range []struct {
+		name string
+		args []string
+		code int
+		out  string
+	}{
+		{"list", []string{"list", "--json"}, exitOK, `"points": 2500`},
+		{"info", []string{"info", "import_w"}, exitOK, "points    2500"},
+		{"check", []string{"check"}, exitOK, "0 damaged"},
+		{"export", []string{"export", "import_w", "-"}, exitOK, ",2499"},
+		{"export as JSON", []string{"export", "import_w", base + ".csv", "--json"}, exitOK, `"points": 2500`},
+		{"export-phpfina", []string{"export-phpfina", "import_w", base}, exitOK, "2500 points"},
+		{"trim", []string{"trim", "import_w", "--before", "2020-01-01T00:00:00Z"}, exitFailure, fmt.Sprintf("is open in process %d", os.Getpid())},
+		{"delete", []string{"delete", "import_w"}, exitFailure, "hub must be stopped"},
+		{"repair", []string{"repair"}, exitFailure, "hub must be stopped"},
+		{"import", []string{"import", "x", "-"}, exitFailure, "hub must be stopped"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			code, out, errOut := homehub(t, "", append([]string{"feed", "--data", data}, test.args...)...)
+			if code != test.code || !strings.Contains(out+errOut, test.out) {
+				t.Errorf("exit code %d, want %d, with %q:\n%s%s", code, test.code, test.out, out, errOut)
+			}
+		})
+	}
+	if err := errors.Join(db.Append("import_w", begin.Add(7*time.Hour), 1), db.Flush(begin)); err != nil {
+		t.Errorf("the hub goes on: %v", err)
+	}
+}
+
+func TestChangesSayWhatTheyDidAsJSON(t *testing.T) {
+	data := t.TempDir()
+	homehub(t, "2026-01-01T00:00:00Z,1\n2026-01-02T00:00:00Z,2\n", "feed", "--data", data, "import", "x", "-")
+	for _, test := range [][2]string{
+		{"trim x --before 2026-01-01T12:00:00Z", `"trimmed_before": "2026-01-01T12:00:00Z"`},
+		{"delete x", `"deleted": true`},
+	} {
+		code, out, errOut := homehub(t, "", append([]string{"feed", "--json", "--data", data}, strings.Fields(test[0])...)...)
+		if code != exitOK || !strings.Contains(out, test[1]) {
+			t.Errorf("%s: %d %s %s", test[0], code, out, errOut)
+		}
 	}
 }

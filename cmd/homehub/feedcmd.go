@@ -26,8 +26,10 @@ func newFeed() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "feed",
 		Short: "Look at and repair the stored history",
-		Long: `Look at and repair the stored history. The hub must not be running on the same
-data folder: a running one shows its feeds at /api/feeds.`,
+		Long: `Look at and repair the stored history. list, info, check and the exports read
+only: they work beside a running hub, and show what it has brought to the disk,
+which is all but about the last minute. The others change the folder, so the
+hub must be stopped for them.`,
 	}
 	cmd.PersistentFlags().StringVar(&f.dir, "data", defaults().Data.Dir, "data folder")
 	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON")
@@ -36,19 +38,36 @@ data folder: a running one shows its feeds at /api/feeds.`,
 	return cmd
 }
 
-// with runs a command on the open folder; one that a hub holds is refused with
-// its pid.
-func (f *feedFlags) with(run func(cmd *cobra.Command, db *tsdb.DB, args []string) error) func(*cobra.Command, []string) error {
+type feedRun func(cmd *cobra.Command, db *tsdb.DB, args []string) error
+
+// reading runs a command that changes nothing. A hub may have the folder open.
+func (f *feedFlags) reading(run feedRun) func(*cobra.Command, []string) error {
+	return f.with(tsdb.Config{ReadOnly: true}, run)
+}
+
+// changing runs a command on the folder, which no hub may have open.
+func (f *feedFlags) changing(run feedRun) func(*cobra.Command, []string) error {
+	return f.with(tsdb.Config{}, run)
+}
+
+func (f *feedFlags) with(cfg tsdb.Config, run feedRun) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) (err error) {
 		if _, err := os.Stat(f.dir); err != nil {
 			return fmt.Errorf("opening the data folder: %w", err)
 		}
-		logger, _ := newLogger(cmd.ErrOrStderr(), slog.LevelError)
-		db, err := tsdb.Open(tsdb.Config{Dir: f.dir, Logger: logger})
+		cfg.Dir = f.dir
+		cfg.Logger, _ = newLogger(cmd.ErrOrStderr(), slog.LevelError)
+		db, err := tsdb.Open(cfg)
+		if errors.Is(err, tsdb.ErrLocked) && !cfg.ReadOnly {
+			return fmt.Errorf("this changes the history, so the hub must be stopped first: %w", err)
+		}
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, db.Close()) }()
+		if t := db.Status().Troubles; len(t) > 0 && cfg.ReadOnly {
+			return fmt.Errorf("reading %s: %s", f.dir, t[0].Why)
+		}
 		return run(cmd, db, args)
 	}
 }
@@ -64,7 +83,7 @@ func (f *feedFlags) list() *cobra.Command {
 		Use:   "list",
 		Short: "List all feeds",
 		Args:  cobra.NoArgs,
-		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
+		RunE: f.reading(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
 			if f.json {
 				return printJSON(cmd.OutOrStdout(), db.Feeds())
 			}
@@ -90,7 +109,7 @@ func (f *feedFlags) info() *cobra.Command {
 		Use:   "info NAME",
 		Short: "Show one feed",
 		Args:  cobra.ExactArgs(1),
-		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, args []string) error {
+		RunE: f.reading(func(cmd *cobra.Command, db *tsdb.DB, args []string) error {
 			for _, d := range db.Feeds() {
 				if d.Name != args[0] {
 					continue
@@ -112,7 +131,7 @@ func (f *feedFlags) check() *cobra.Command {
 		Use:   "check",
 		Short: "Read every block and say whether it is whole; changes nothing",
 		Args:  cobra.NoArgs,
-		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
+		RunE: f.reading(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
 			return f.report(cmd, db.Check(nil))
 		}),
 	}
@@ -123,7 +142,7 @@ func (f *feedFlags) repair() *cobra.Command {
 		Use:   "repair",
 		Short: "Make damaged indexes again; readings are never deleted or overwritten",
 		Args:  cobra.NoArgs,
-		RunE: f.with(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
+		RunE: f.changing(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
 			report, err := db.Repair(nil)
 			if err != nil {
 				return err
@@ -160,12 +179,12 @@ func (f *feedFlags) trim() *cobra.Command {
 		Short:   "Forget what a feed has from before a time",
 		Example: "  homehub feed trim import_w --before 2020-01-01T00:00:00Z",
 		Args:    cobra.ExactArgs(1),
-		RunE: f.with(func(_ *cobra.Command, db *tsdb.DB, args []string) error {
+		RunE: f.changing(func(cmd *cobra.Command, db *tsdb.DB, args []string) error {
 			at, err := time.Parse(time.RFC3339, before)
 			if err != nil {
 				return usageError{errors.New("--before needs a time like 2020-01-01T00:00:00Z")}
 			}
-			return db.Trim(args[0], at)
+			return f.done(cmd, feedChange{Feed: args[0], Before: &at}, db.Trim(args[0], at))
 		}),
 	}
 	cmd.Flags().StringVar(&before, "before", "", "the first instant that stays")
@@ -177,6 +196,22 @@ func (f *feedFlags) delete() *cobra.Command {
 		Use:   "delete NAME",
 		Short: "Forget a feed and all that it has",
 		Args:  cobra.ExactArgs(1),
-		RunE:  f.with(func(_ *cobra.Command, db *tsdb.DB, args []string) error { return db.Delete(args[0]) }),
+		RunE: f.changing(func(cmd *cobra.Command, db *tsdb.DB, args []string) error {
+			return f.done(cmd, feedChange{Feed: args[0], Deleted: true}, db.Delete(args[0]))
+		}),
 	}
+}
+
+// feedChange is what trim and delete did, for programs.
+type feedChange struct {
+	Feed    string     `json:"feed"`
+	Before  *time.Time `json:"trimmed_before,omitempty"`
+	Deleted bool       `json:"deleted,omitempty"`
+}
+
+func (f *feedFlags) done(cmd *cobra.Command, c feedChange, err error) error {
+	if err != nil || !f.json {
+		return err
+	}
+	return printJSON(cmd.OutOrStdout(), c)
 }

@@ -51,20 +51,41 @@ func (i *installation) flush(ctx context.Context) error {
 
 // reportStorage says on the status page how the engine is.
 func (i *installation) reportStorage(err error) {
-	s := i.db.Status()
-	switch reason := strings.Join(s.Reasons, "; "); {
-	case s.State == tsdb.StateReadOnly || s.State == tsdb.StateDiskFull || err != nil && !errors.Is(err, tsdb.ErrClosed):
-		if reason == "" {
-			reason = fmt.Sprint(err)
-		}
-		i.health.Set("storage", hub.Down, "nothing is being stored: "+reason)
-	case s.State == tsdb.StateDamaged:
-		i.health.Set("storage", hub.Degraded, "a part of the history can not be read: "+reason)
-	case s.Parked > 0:
-		i.health.Set("storage", hub.Degraded, fmt.Sprintf("%d readings with an impossible time were set aside: check the meter's clock", s.Parked))
-	default:
-		i.health.Set("storage", hub.OK, "")
+	if errors.Is(err, tsdb.ErrClosed) {
+		err = nil
 	}
+	condition, text := storageHealth(i.db.Status(), err, i.cfg.Data.Dir)
+	i.health.Set("storage", condition, text)
+}
+
+// storageHealth puts the engine's state into a sentence: what is wrong and
+// what to do. While all is well it says how much the card had to take.
+func storageHealth(s tsdb.Status, err error, dir string) (hub.Condition, string) {
+	why, part := "", ""
+	for _, t := range s.Troubles {
+		if part == "" || t.Part == "ring" || t.Part == "folder" {
+			part, why = t.Part, t.Why
+		}
+	}
+	if why == "" && err != nil {
+		part, why = "ring", err.Error()
+	}
+	const kept = "nothing is being stored, readings are kept in memory only and a restart loses them"
+	switch {
+	case s.State == tsdb.StateReadOnly:
+		return hub.Down, fmt.Sprintf("%s: %s can not be written. Give the hub's user the folder, or mount the card writable; it goes on by itself then. (%s)", kept, dir, why)
+	case s.State == tsdb.StateDiskFull:
+		return hub.Down, fmt.Sprintf("%s: the disk that holds %s is full. Free some space; it goes on by itself then. (%s)", kept, dir, why)
+	case part == "segments" && err == nil:
+		return hub.Degraded, fmt.Sprintf("readings are stored for now, but can not be moved to their final place in %s: check the card. (%s)", dir, why)
+	case part != "":
+		return hub.Down, fmt.Sprintf("%s: %s can not be used. Check that it is a folder, that its disk is there, and the card; it goes on by itself then. (%s)", kept, dir, why)
+	case s.State == tsdb.StateDamaged:
+		return hub.Degraded, fmt.Sprintf("a part of the history can not be read, the rest is served: \"homehub feed check --data %s\" names it. (%s)", dir, strings.Join(s.Reasons, "; "))
+	case s.Parked > 0:
+		return hub.Degraded, fmt.Sprintf("%d readings with an impossible time were set aside: check the meter's clock", s.Parked)
+	}
+	return hub.OK, fmt.Sprintf("%.2f MB written to the card since midnight UTC or the start", float64(s.BytesToday)/1e6)
 }
 
 func (i *installation) reportStore() {
