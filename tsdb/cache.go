@@ -95,6 +95,9 @@ func (c *stepCache) put(k seriesKey, v feedVersion, steps []Point, end time.Time
 	if len(steps) == 0 {
 		return
 	}
+	if len(steps) > maxSeriesSteps {
+		end, steps = steps[maxSeriesSteps].At, steps[:maxSeriesSteps]
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := series{key: k, version: v, end: end}
@@ -119,6 +122,49 @@ func (c *stepCache) put(k seriesKey, v feedVersion, steps []Point, end time.Time
 			return
 		}
 	}
+}
+
+// steps answers a query with steps, from the cache as far as it goes.
+func (db *DB) steps(f *feed, q Query) ([]Point, error) {
+	n := q.count()
+	if n > MaxPoints {
+		return nil, ErrTooMany
+	}
+	at := q.first()
+	f.mu.Lock()
+	version := f.version()
+	f.mu.Unlock()
+	key := q.seriesKey(f, at)
+	out := make([]Point, 0, n)
+	many := q.Step > 0 || q.Calendar != None
+	if many {
+		out, at = db.cache.get(key, version, at, q.End, out)
+	}
+	if !at.Before(q.End) {
+		return out, nil
+	}
+	r := db.reader(f, at.Unix(), q.last().Unix(), q.Of == Delta)
+	known, final := len(out), r.finalBefore(q.Of)
+	keep, end := known, at
+	for at.Before(q.End) {
+		if len(out) > MaxPoints {
+			return nil, ErrTooMany
+		}
+		next := q.after(at)
+		whole := q.Calendar != None || !next.After(q.End)
+		if !whole {
+			next = q.End
+		}
+		out = append(out, r.step(&q, at, next))
+		if whole && ceilSecond(next) <= final && keep == len(out)-1 {
+			keep, end = len(out), next
+		}
+		at = next
+	}
+	if many && r.version == version && !r.bad {
+		db.cache.put(key, version, out[known:keep], end)
+	}
+	return out, nil
 }
 
 // feedVersion changes whenever a step before an open block may.

@@ -37,6 +37,7 @@ type powerFS struct {
 	syncs      map[string]int
 	written    map[string]int64
 	dirSyncs   int
+	failRead   error
 }
 
 // total is how many bytes were written.
@@ -183,6 +184,9 @@ func (p *powerFS) Lock(string) (io.Closer, error) {
 func (f *powerFile) ReadAt(b []byte, off int64) (int, error) {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
+	if f.fs.failRead != nil {
+		return 0, f.fs.failRead
+	}
 	if off >= int64(len(f.data)) {
 		return 0, io.EOF
 	}

@@ -37,49 +37,6 @@ func (db *DB) Query(name string, q Query) ([]Point, error) {
 	return out, nil
 }
 
-// steps answers a query with steps, from the cache as far as it goes.
-func (db *DB) steps(f *feed, q Query) ([]Point, error) {
-	n := q.count()
-	if n > MaxPoints {
-		return nil, ErrTooMany
-	}
-	at := q.first()
-	f.mu.Lock()
-	version := f.version()
-	f.mu.Unlock()
-	key := q.seriesKey(f, at)
-	out := make([]Point, 0, n)
-	many := q.Step > 0 || q.Calendar != None
-	if many {
-		out, at = db.cache.get(key, version, at, q.End, out)
-	}
-	if !at.Before(q.End) {
-		return out, nil
-	}
-	r := db.reader(f, at.Unix(), q.last().Unix(), q.Of == Delta)
-	known, final := len(out), r.finalBefore(q.Of)
-	keep, end := known, at
-	for at.Before(q.End) {
-		if len(out) > MaxPoints {
-			return nil, ErrTooMany
-		}
-		next := q.after(at)
-		whole := q.Calendar != None || !next.After(q.End)
-		if !whole {
-			next = q.End
-		}
-		out = append(out, r.step(&q, at, next))
-		if whole && ceilSecond(next) <= final && keep == len(out)-1 {
-			keep, end = len(out), next
-		}
-		at = next
-	}
-	if many && r.version == version {
-		db.cache.put(key, version, out[known:keep], end)
-	}
-	return out, nil
-}
-
 func (q Query) check() error {
 	switch {
 	case q.Of > Delta || q.Calendar > Year || q.Step < 0:
@@ -98,6 +55,7 @@ type reader struct {
 	name  string
 	parts []*part // one per generation that can matter, oldest first
 	gap   int64   // seconds, set by Delta
+	bad   bool    // something could not be read
 
 	version feedVersion
 }
@@ -382,7 +340,9 @@ func (p *part) decode(s *source, upTo int) *decoded {
 		return &p.d
 	}
 	p.dOK, p.dBlock = true, s.block
-	p.r.db.block(p.r.name, p.g, s, &p.d, &p.bodies, p.list[min(p.at, len(p.list)):], upTo)
+	if !p.r.db.block(p.r.name, p.g, s, &p.d, &p.bodies, p.list[min(p.at, len(p.list)):], upTo) {
+		p.r.bad = true
+	}
 	return &p.d
 }
 

@@ -184,8 +184,8 @@ func (b *bodies) read(s *source, following []source) ([]byte, error) {
 
 // block decodes a block; slots from upTo on may stay undecoded. A version that
 // cannot be read is reported and counts as empty.
-// following are the sources that will be read next.
-func (db *DB) block(name string, g *generation, s *source, d *decoded, from *bodies, following []source, upTo int) {
+// following are the sources that will be read next. It reports false for one that cannot be read.
+func (db *DB) block(name string, g *generation, s *source, d *decoded, from *bodies, following []source, upTo int) bool {
 	if s.hot != nil {
 		upTo = blockLen
 	}
@@ -205,6 +205,7 @@ func (db *DB) block(name string, g *generation, s *source, d *decoded, from *bod
 	if s.hot != nil {
 		d.overlay(s.hot)
 	}
+	return err == nil
 }
 
 // overlay lays the hot points over what d holds.
