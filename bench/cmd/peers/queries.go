@@ -1,0 +1,214 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+	_ "time/tzdata" // Brussels everywhere
+
+	"homehub/bench/disk"
+	"homehub/bench/engine"
+	"homehub/bench/work"
+)
+
+const (
+	yearRows = 365 * rowsPerDay
+	rounds   = 3
+)
+
+// questions are what is asked of the year, in the order of the table.
+var questions = []string{"1,000 means", "365 local days", "last 24 h raw"}
+
+// reply is what a fresh process found out about one question.
+type reply struct {
+	Open, First, Warm time.Duration
+	N                 int
+	Sum               float64
+}
+
+func (r *reply) best(o reply) {
+	r.Open, r.First, r.Warm = min(r.Open, o.Open), min(r.First, o.First), min(r.Warm, o.Warm)
+}
+
+func yearConfig(dir string, now *time.Time) engine.Config {
+	return engine.Config{Dir: dir, Feeds: []work.Feed{{Name: "house"}}, Now: func() time.Time { return *now }}
+}
+
+// answer opens a year in this process and asks one question, the first time
+// and again.
+func answer(name, question, dir string) error {
+	k, ok := engine.Find(name)
+	if !ok {
+		return fmt.Errorf("no engine %q", name)
+	}
+	brussels, err := time.LoadLocation("Europe/Brussels")
+	if err != nil {
+		return err
+	}
+	var r reply
+	start := time.Now()
+	now := begin.Add(yearRows * work.Interval * time.Second)
+	e, err := k.Open(yearConfig(dir, &now))
+	if err != nil {
+		return err
+	}
+	defer e.Close()
+	r.Open = time.Since(start)
+	start = time.Now()
+	if r.N, r.Sum, err = query(e, question, brussels); err != nil {
+		return err
+	}
+	r.First = time.Since(start)
+	r.Warm = r.First
+	for begun, i := time.Now(), 0; i < 2 || i < 50 && time.Since(begun) < 2*time.Second; i++ {
+		start = time.Now()
+		if _, _, err := query(e, question, brussels); err != nil {
+			return err
+		}
+		r.Warm = min(r.Warm, time.Since(start))
+	}
+	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+func query(e engine.Engine, question string, zone *time.Location) (n int, sum float64, err error) {
+	q := engine.Query{From: begin.Unix(), To: begin.Unix() + yearRows*work.Interval}
+	switch question {
+	case "1,000 means":
+		q.Step = (q.To - q.From) / 1000
+	case "365 local days":
+		q.Days = zone
+	default:
+		return e.Raw(0, q.To-86400, q.To)
+	}
+	means, err := e.Means(q)
+	for _, v := range means {
+		sum += v
+	}
+	return len(means), sum, err
+}
+
+// build fills a folder with the year.
+func build(k engine.Kind, dir string) (err error) {
+	now := begin
+	e, err := k.Open(yearConfig(dir, &now))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.Close()) }()
+	src := work.New(2)
+	row := make([]float64, 1)
+	for i := range yearRows {
+		at := begin.Unix() + int64(i)*work.Interval
+		now = time.Unix(at, 0)
+		row[0] = src.House()
+		if err := e.Append(at, row); err != nil {
+			return err
+		}
+		if i%2160 == 2159 { // 6 h
+			if err := e.Flush(at); err != nil {
+				return err
+			}
+		}
+	}
+	return e.Flush(now.Unix())
+}
+
+// subject is an engine with its year and its best answers.
+type subject struct {
+	engine.Kind
+	dir     string
+	bytes   int64
+	replies map[string]reply
+}
+
+func queryTable(kinds []engine.Kind) error {
+	var list []*subject
+	for _, k := range kinds {
+		if !k.Year {
+			continue
+		}
+		s := &subject{Kind: k, dir: filepath.Join(disk.Folder(), fmt.Sprint("year", len(list))), replies: map[string]reply{}}
+		if err := os.Mkdir(s.dir, 0o700); err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, "a year in", k.Name)
+		if err := build(k, s.dir); err != nil {
+			return fmt.Errorf("%s: %w", k.Name, err)
+		}
+		var err error
+		if s.bytes, err = allocated(s.dir); err != nil {
+			return err
+		}
+		list = append(list, s)
+	}
+	for range rounds { // interleaved, so that a busy machine is busy for all
+		for _, question := range questions {
+			for _, s := range list {
+				if err := s.ask(question); err != nil {
+					return fmt.Errorf("%s, %s: %w", s.Name, question, err)
+				}
+				if err := agree(list[0].replies[question], s.replies[question]); err != nil {
+					return fmt.Errorf("%s, %s: %w", s.Name, question, err)
+				}
+			}
+		}
+	}
+	printAnswers(list)
+	return nil
+}
+
+func (s *subject) ask(question string) error {
+	cmd := exec.Command("/proc/self/exe", "-ask", s.Name, "-what", question, s.dir)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return err
+	}
+	var r reply
+	if err := json.Unmarshal(out, &r); err != nil {
+		return fmt.Errorf("reading %q: %w", out, err)
+	}
+	if old, ok := s.replies[question]; ok {
+		r.best(old)
+	}
+	s.replies[question] = r
+	return nil
+}
+
+// agree says whether two engines gave the same answer.
+func agree(a, b reply) error {
+	if a.N != b.N || !(math.Abs(a.Sum-b.Sum) <= 1e-9*math.Abs(a.Sum)) {
+		return fmt.Errorf("%d values that sum up to %v, the first engine has %d and %v", b.N, b.Sum, a.N, a.Sum)
+	}
+	return nil
+}
+
+func printAnswers(list []*subject) {
+	fmt.Printf("\nOne feed, one year at %d s (%d points), ms; first: of a fresh process, after Open; in brackets the ratio to the first line; best of %d processes.\n\n", work.Interval, yearRows, rounds)
+	fmt.Print("| engine | MB | open |")
+	for _, q := range questions {
+		fmt.Printf(" %s, first | warm |", q)
+	}
+	fmt.Println("\n|---|---|---|---|---|---|---|---|---|")
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.3g", float64(d)/1e6) }
+	ratio := func(d, to time.Duration) string {
+		return fmt.Sprintf("%s (%.3gx)", ms(d), float64(d)/float64(to))
+	}
+	for _, s := range list {
+		open := s.replies[questions[0]].Open
+		for _, q := range questions {
+			open = min(open, s.replies[q].Open)
+		}
+		fmt.Printf("| %s | %.1f | %s |", s.Name, float64(s.bytes)/1e6, ms(open))
+		for _, q := range questions {
+			r, base := s.replies[q], list[0].replies[q]
+			fmt.Printf(" %s | %s |", ratio(r.First, base.First), ratio(r.Warm, base.Warm))
+		}
+		fmt.Println()
+	}
+}
