@@ -3,6 +3,7 @@ module homehub/bench
 go 1.26.0
 
 require (
+	github.com/hanwen/go-fuse/v2 v2.12.1
 	github.com/nakabonne/tstorage v0.3.6
 	github.com/prometheus/prometheus v0.307.3
 	go.etcd.io/bbolt v1.5.0

@@ -32,8 +32,8 @@ func Missing() string {
 	return ""
 }
 
-// Private runs this program again in a mount namespace and a folder of its
-// own and returns its exit code. When that process is gone, however it went,
+// Private runs this program again in a mount namespace, a Folder in RAM and a
+// temporary folder of its own, and returns its exit code. When that process is gone, however it went,
 // its mounts are gone too, and so are the loop devices under them. Without
 // the rights for it the process only gets the folder.
 func Private() (code int, err error) {
@@ -46,12 +46,17 @@ func Private() (code int, err error) {
 		return 1, err
 	}
 	defer os.RemoveAll(folder)
+	temp, err := os.MkdirTemp("", "homehub-bench-")
+	if err != nil {
+		return 1, err
+	}
+	defer os.RemoveAll(temp)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	runtime.LockOSThread() // Pdeathsig looks at the thread
 	cmd := exec.CommandContext(ctx, "/proc/self/exe", os.Args[1:]...)
 	cmd.Args[0] = os.Args[0]
-	cmd.Env = append(os.Environ(), folderVar+"="+folder)
+	cmd.Env = append(os.Environ(), folderVar+"="+folder, "TMPDIR="+temp)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if Missing() == "" {

@@ -15,6 +15,8 @@ type Config struct {
 	Ring  string // raw partition for homehub's ring; empty: a file
 	Feeds []work.Feed
 	Now   func() time.Time // of the work
+	// Bulk fills an engine with years: nothing need be durable before Close.
+	Bulk bool
 }
 
 // Engine is a store of rows, one value per feed and Interval.

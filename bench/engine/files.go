@@ -19,12 +19,13 @@ import (
 type files struct {
 	buffer
 	each  bool
+	bulk  bool
 	feeds []*os.File
 	start int64
 }
 
 func openFiles(c Config, each bool) (Engine, error) {
-	e := &files{each: each}
+	e := &files{each: each, bulk: c.Bulk}
 	for _, f := range c.Feeds {
 		file, err := os.OpenFile(filepath.Join(c.Dir, f.Name+".dat"), os.O_RDWR|os.O_CREATE, 0o600)
 		if err != nil {
@@ -61,7 +62,7 @@ func (e *files) Flush(int64) error {
 		}
 	}
 	e.rows = e.rows[:0]
-	if e.each {
+	if e.each || e.bulk {
 		return nil
 	}
 	return unix.Syncfs(int(e.feeds[0].Fd()))

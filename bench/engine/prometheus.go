@@ -19,6 +19,9 @@ import (
 // block; its blocks span two hours.
 const compactEvery = 2 * 3600
 
+// bulkBlock is how long a block is after all merges.
+const bulkBlock = 486 * time.Hour
+
 // prometheus commits a row every 10 s, as a scrape does. Its log is not
 // flushed at a commit, so a syncfs per window makes it durable.
 type prometheus struct {
@@ -27,6 +30,7 @@ type prometheus struct {
 	series  []labels.Labels
 	refs    []storage.SeriesRef
 	compact int64
+	bulk    bool
 }
 
 func openPrometheus(c Config) (Engine, error) {
@@ -34,6 +38,9 @@ func openPrometheus(c Config) (Engine, error) {
 	opts.RetentionDuration = 0
 	opts.MaxBlockDuration = (31 * 24 * time.Hour).Milliseconds() // as the server has it
 	opts.WALCompression = compression.Snappy
+	if c.Bulk { // straight to what the merges of a year end in
+		opts.MinBlockDuration, opts.MaxBlockDuration = bulkBlock.Milliseconds(), bulkBlock.Milliseconds()
+	}
 	db, err := tsdb.Open(c.Dir, nil, nil, opts, nil)
 	if err != nil {
 		return nil, err
@@ -43,7 +50,7 @@ func openPrometheus(c Config) (Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &prometheus{db: db, dir: dir, refs: make([]storage.SeriesRef, len(c.Feeds))}
+	e := &prometheus{db: db, dir: dir, refs: make([]storage.SeriesRef, len(c.Feeds)), bulk: c.Bulk}
 	for _, f := range c.Feeds {
 		e.series = append(e.series, labels.FromStrings(labels.MetricName, "feed", "name", f.Name))
 	}
@@ -68,6 +75,9 @@ func (e *prometheus) Flush(at int64) error {
 		if err := e.db.Compact(context.Background()); err != nil {
 			return err
 		}
+	}
+	if e.bulk {
+		return nil
 	}
 	return unix.Syncfs(int(e.dir.Fd()))
 }

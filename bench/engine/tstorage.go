@@ -16,11 +16,16 @@ type tStorage struct {
 	db    tstorage.Storage
 	dir   *os.File
 	names []string
+	bulk  bool
 }
 
 func openTstorage(c Config) (Engine, error) {
+	log := 0 // a write per point
+	if c.Bulk {
+		log = -1
+	}
 	db, err := tstorage.NewStorage(tstorage.WithDataPath(c.Dir), tstorage.WithTimestampPrecision(tstorage.Seconds),
-		tstorage.WithRetention(100*365*24*time.Hour), tstorage.WithWALBufferedSize(0))
+		tstorage.WithRetention(100*365*24*time.Hour), tstorage.WithWALBufferedSize(log))
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +33,7 @@ func openTstorage(c Config) (Engine, error) {
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	e := &tStorage{db: db, dir: dir}
+	e := &tStorage{db: db, dir: dir, bulk: c.Bulk}
 	for _, f := range c.Feeds {
 		e.names = append(e.names, f.Name)
 	}
@@ -47,6 +52,9 @@ func (e *tStorage) Flush(int64) error {
 		if err := e.db.InsertRows(list); err != nil {
 			return err
 		}
+	}
+	if e.bulk {
+		return nil
 	}
 	return unix.Syncfs(int(e.dir.Fd()))
 }

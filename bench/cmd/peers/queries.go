@@ -11,7 +11,6 @@ import (
 	"time"
 	_ "time/tzdata" // Brussels everywhere
 
-	"homehub/bench/disk"
 	"homehub/bench/engine"
 	"homehub/bench/work"
 )
@@ -93,23 +92,35 @@ func query(e engine.Engine, question string, zone *time.Location) (n int, sum fl
 }
 
 // build fills a folder with the year.
-func build(k engine.Kind, dir string) (err error) {
+func build(k engine.Kind, dir string) error {
 	now := begin
-	e, err := k.Open(yearConfig(dir, &now))
+	cfg := yearConfig(dir, &now)
+	cfg.Bulk = true
+	e, err := k.Open(cfg)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, e.Close()) }()
+	if err := errors.Join(fill(e, &now), e.Close()); err != nil {
+		return err
+	}
+	cfg.Bulk = false // once as always, for what is only done then
+	if e, err = k.Open(cfg); err != nil {
+		return err
+	}
+	return errors.Join(e.Flush(now.Unix()), e.Close())
+}
+
+func fill(e engine.Engine, now *time.Time) error {
 	src := work.New(2)
 	row := make([]float64, 1)
 	for i := range yearRows {
 		at := begin.Unix() + int64(i)*work.Interval
-		now = time.Unix(at, 0)
+		*now = time.Unix(at, 0)
 		row[0] = src.House()
 		if err := e.Append(at, row); err != nil {
 			return err
 		}
-		if i%2160 == 2159 { // 6 h
+		if i%360 == 359 { // an hour
 			if err := e.Flush(at); err != nil {
 				return err
 			}
@@ -127,12 +138,18 @@ type subject struct {
 }
 
 func queryTable(kinds []engine.Kind) error {
+	// not in RAM: there Prometheus clears half a GiB for every block it makes
+	folder, err := os.MkdirTemp("", "homehub-years-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
 	var list []*subject
 	for _, k := range kinds {
 		if !k.Year {
 			continue
 		}
-		s := &subject{Kind: k, dir: filepath.Join(disk.Folder(), fmt.Sprint("year", len(list))), replies: map[string]reply{}}
+		s := &subject{Kind: k, dir: filepath.Join(folder, fmt.Sprint("year", len(list))), replies: map[string]reply{}}
 		if err := os.Mkdir(s.dir, 0o700); err != nil {
 			return err
 		}
