@@ -1,7 +1,6 @@
 package crash
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -24,9 +23,7 @@ type hub interface {
 
 // A life has some feeds as a house has them, and noise, which no codec makes
 // smaller, so that segments fill and rings wrap in seconds.
-const noises = 8
-
-func noise(i int) string { return fmt.Sprint("noise", i) }
+var noises = [...]string{"noise0", "noise1", "noise2", "noise3", "noise4", "noise5"}
 
 // hash is a number that only its arguments decide.
 func hash(a, b int64) uint64 {
@@ -56,13 +53,13 @@ func live(h hub, window int) error {
 		}
 	}
 	if window%6 == 5 && window > 60 {
-		if err := h.Append(noise(r.IntN(noises)), time.Unix(from-int64(1+r.IntN(3600)), 0), 7000+float64(window)); err != nil {
+		if err := h.Append(noises[r.IntN(len(noises))], time.Unix(from-int64(1+r.IntN(3600)), 0), 7000+float64(window)); err != nil {
 			return err
 		}
 	}
 	if window%300 == 299 { // whole segments fall away
-		for i := range noises {
-			if err := h.Trim(noise(i), time.Unix(from-2*3600, 0)); err != nil {
+		for _, name := range noises {
+			if err := h.Trim(name, time.Unix(from-2*3600, 0)); err != nil {
 				return err
 			}
 		}
@@ -77,8 +74,8 @@ func furnish(h hub, window int) error {
 	}
 	switch window {
 	case 0:
-		for i := range noises {
-			if err := make(noise(i), 1, tsdb.Power, 0); err != nil {
+		for _, name := range noises {
+			if err := make(name, 1, tsdb.Power, 0); err != nil {
 				return err
 			}
 		}
@@ -100,9 +97,9 @@ const plugChanges = 150
 // second appends the points of one second.
 func second(h hub, window int, at time.Time, s int64) error {
 	unix := at.Unix()
-	for i := range noises {
+	for i, name := range noises {
 		v := float64(hash(unix, int64(i))>>11) / (1 << 53) * 1000
-		if err := h.Append(noise(i), at, v); err != nil {
+		if err := h.Append(name, at, v); err != nil {
 			return err
 		}
 	}

@@ -33,6 +33,7 @@ func main() {
 	flag.Uint64Var(&cfg.Seed, "seed", 1, "of the cuts")
 	flag.DurationVar(&cfg.Record, "record", 8*time.Second, "how long the child lives")
 	flag.StringVar(&cfg.Options, "options", "", "of the mount, e.g. commit=3600")
+	flag.IntVar(&cfg.Lie, "lie", 0, "writes that the card forgets although it flushed them")
 	show := flag.Int("show", 3, "how many wrong images to describe")
 	flag.Parse()
 	res, err := crash.Run(context.Background(), cfg)
