@@ -15,14 +15,15 @@ type boltDB struct {
 	buffer
 	db        *bolt.DB
 	feedFirst bool
+	append    bool // keys only ever come at the end
 }
 
 func openBolt(c Config, feedFirst bool) (Engine, error) {
-	db, err := bolt.Open(filepath.Join(c.Dir, "db"), 0o600, &bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
+	db, err := bolt.Open(filepath.Join(c.Dir, "db"), 0o600, &bolt.Options{NoSync: c.Bulk, NoFreelistSync: true, FreelistType: bolt.FreelistMapType})
 	if err != nil {
 		return nil, err
 	}
-	return &boltDB{db: db, feedFirst: feedFirst}, db.Update(func(tx *bolt.Tx) error {
+	return &boltDB{db: db, feedFirst: feedFirst, append: !feedFirst || len(c.Feeds) == 1}, db.Update(func(tx *bolt.Tx) error {
 		_, err := tx.CreateBucketIfNotExists([]byte("points"))
 		return err
 	})
@@ -44,8 +45,8 @@ func (e *boltDB) Flush(int64) error {
 	e.rows = e.rows[:0]
 	return e.db.Update(func(tx *bolt.Tx) error {
 		b := tx.Bucket([]byte("points"))
-		if !e.feedFirst {
-			b.FillPercent = 0.95 // keys only ever come at the end
+		if e.append {
+			b.FillPercent = 0.95
 		}
 		for _, r := range rows {
 			for i, v := range r.vals {

@@ -68,38 +68,42 @@ func (e *files) Flush(int64) error {
 	return unix.Syncfs(int(e.feeds[0].Fd()))
 }
 
-// scan reads points in pieces of 64 KiB.
-func (e *files) scan(feed int, from, to int64, point func(at int64, v float64)) error {
-	b := make([]byte, 64<<10)
-	first := max(0, (from-e.start+work.Interval-1)/work.Interval)
-	end := (to - e.start + work.Interval - 1) / work.Interval
-	for i := first; i < end; {
-		n, err := e.feeds[feed].ReadAt(b[:min(int64(len(b)), (end-i)*4)], i*4)
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		for j := 0; j+4 <= n; j += 4 {
-			if v := math.Float32frombits(binary.LittleEndian.Uint32(b[j:])); v == v {
-				point(e.start+i*work.Interval, float64(v))
+// sum adds up the points of a file between two instants, in pieces of 64 KiB.
+func (e *files) sum(feed int, from, to int64, piece []byte) (n int, sum float64, err error) {
+	first := max(0, (from-e.start+work.Interval-1)/work.Interval*4)
+	end := (to - e.start + work.Interval - 1) / work.Interval * 4
+	for at := first; at < end && err == nil; {
+		var got int
+		got, err = e.feeds[feed].ReadAt(piece[:min(int64(len(piece)), end-at)], at)
+		for b := piece[:got&^3]; len(b) > 0; b = b[4:] {
+			if v := math.Float32frombits(binary.LittleEndian.Uint32(b)); v == v {
+				n++
+				sum += float64(v)
 			}
-			i++
 		}
-		if err != nil {
-			return nil
-		}
+		at += int64(got)
 	}
-	return nil
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return n, sum, err
 }
 
-func (e *files) Means(q Query) ([]float64, error) {
-	m := mean{bounds: q.Bounds()}
-	err := e.scan(q.Feed, q.From, q.To, m.add)
-	return m.done(), err
+func (e *files) Means(q Query) (out []float64, err error) {
+	piece := make([]byte, 64<<10)
+	bounds := q.Bounds()
+	for i, from := range bounds[:len(bounds)-1] {
+		n, sum, err := e.sum(q.Feed, from, bounds[i+1], piece)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, sum/float64(n))
+	}
+	return out, nil
 }
 
 func (e *files) Raw(feed int, from, to int64) (n int, sum float64, err error) {
-	err = e.scan(feed, from, to, func(_ int64, v float64) { n++; sum += v })
-	return n, sum, err
+	return e.sum(feed, from, to, make([]byte, 64<<10))
 }
 
 func (e *files) Close() (err error) {

@@ -17,7 +17,11 @@ type sqlite struct {
 }
 
 func openSQLite(c Config, key string) (Engine, error) {
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.Dir, "db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)")
+	sync := "FULL"
+	if c.Bulk {
+		sync = "OFF"
+	}
+	db, err := sql.Open("sqlite", "file:"+filepath.Join(c.Dir, "db")+"?_pragma=journal_mode(WAL)&_pragma=synchronous("+sync+")")
 	if err != nil {
 		return nil, err
 	}

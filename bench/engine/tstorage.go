@@ -20,12 +20,14 @@ type tStorage struct {
 }
 
 func openTstorage(c Config) (Engine, error) {
-	log := 0 // a write per point
+	log, partition := 0, time.Hour // a write per point; the default
 	if c.Bulk {
-		log = -1
+		// with partitions of an hour its goroutines get in each other's way
+		// when a year comes in a minute, and leave some that cannot be opened
+		log, partition = -1, 400*24*time.Hour
 	}
 	db, err := tstorage.NewStorage(tstorage.WithDataPath(c.Dir), tstorage.WithTimestampPrecision(tstorage.Seconds),
-		tstorage.WithRetention(100*365*24*time.Hour), tstorage.WithWALBufferedSize(log))
+		tstorage.WithRetention(100*365*24*time.Hour), tstorage.WithWALBufferedSize(log), tstorage.WithPartitionDuration(partition))
 	if err != nil {
 		return nil, err
 	}
