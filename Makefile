@@ -48,7 +48,7 @@ bench: ## benchmarks of every package
 BENCH := ./crash ./cmd/crash ./disk ./work
 
 peers: ## the storage engine beside its peers: bytes to the card, queries
-	cd bench && $(GO) vet ./... && $(GO) run ./cmd/peers write queries
+	cd bench && $(GO) vet ./... && $(GO) test ./engine && $(GO) run ./cmd/peers write queries
 
 CRASH_IMAGES ?= 500
 crash: ## power cuts of a real ext4; without root or FUSE it says so and skips
