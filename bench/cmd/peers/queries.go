@@ -212,10 +212,8 @@ func printAnswers(list []*subject) {
 		fmt.Printf(" %s, first | warm |", q)
 	}
 	fmt.Println("\n|---|---|---|---|---|---|---|---|---|")
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.3g", float64(d)/1e6) }
-	ratio := func(d, to time.Duration) string {
-		return fmt.Sprintf("%s (%.3gx)", ms(d), float64(d)/float64(to))
-	}
+	ms := func(d time.Duration) string { return short(float64(d) / 1e6) }
+	ratio := func(d, to time.Duration) string { return ms(d) + " (" + short(float64(d)/float64(to)) + "x)" }
 	for _, s := range list {
 		open := s.replies[questions[0]].Open
 		for _, q := range questions {
@@ -228,4 +226,12 @@ func printAnswers(list []*subject) {
 		}
 		fmt.Println()
 	}
+}
+
+// short is a number with three digits, or with all before the point.
+func short(v float64) string {
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
 }
