@@ -52,7 +52,7 @@ peers: ## the storage engine beside its peers: bytes to the card, queries
 
 CRASH_IMAGES ?= 500
 crash: ## power cuts of a real ext4; without root or FUSE it says so and skips
-	cd bench && CRASH_IMAGES=$(CRASH_IMAGES) $(GO) test -count=1 -v -timeout 20m ./crash
+	cd bench && CRASH_IMAGES=$(CRASH_IMAGES) $(GO) test -count=1 -v -timeout 30m ./crash
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME
