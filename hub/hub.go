@@ -107,7 +107,11 @@ func (h *Hub) Report(r Report) {
 	}
 	// Copy on write: snapshots share the slice.
 	devices := slices.Clone(h.live.Devices)
+	was := devices[i].Online
 	devices[i].merge(r)
+	if !was && devices[i].Online {
+		delete(h.asked, r.Device) // what it missed is sent again with the next tick
+	}
 	h.live.Devices = devices
 	h.live.DevicesSeq++
 	h.live.Seq++
