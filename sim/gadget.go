@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -40,6 +39,7 @@ type Gadget struct {
 	cfg    GadgetConfig
 	speech speech
 	listen net.Listener // of its pages; nil: it has none
+	pages  *http.Server
 
 	mu     sync.Mutex // guards all below and the speech
 	on     bool
@@ -105,8 +105,8 @@ func NewGadget(cfg GadgetConfig) (*Gadget, error) {
 		if g.listen, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 			return nil, fmt.Errorf("opening the pages of a gadget: %w", err)
 		}
-		server := &http.Server{Handler: pages, ReadHeaderTimeout: patience}
-		go func() { _ = server.Serve(g.listen) }()
+		g.pages = &http.Server{Handler: pages, ReadHeaderTimeout: patience}
+		go func() { _ = g.pages.Serve(g.listen) }()
 	}
 	return g, nil
 }
@@ -130,12 +130,8 @@ func (g *Gadget) On() bool {
 // Run connects the device and lets it speak until ctx ends. It connects again
 // by itself for as long.
 func (g *Gadget) Run(ctx context.Context) error {
-	if g.listen != nil {
-		defer func() {
-			if err := g.listen.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
-				g.cfg.Logger.Warn("closing the pages of a gadget", "err", err)
-			}
-		}()
+	if g.pages != nil {
+		defer g.pages.Close()
 	}
 	var c *client
 	if g.cfg.Family != hub.FamilyWebhook {
