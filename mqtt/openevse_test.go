@@ -219,3 +219,75 @@ func TestOpenEVSELiftsALimitThatWasReached(t *testing.T) {
 		}
 	}
 }
+
+// As soon as it charges again it gets its time limit, not with the next
+// command.
+func TestOpenEVSEGetsItsLimitBack(t *testing.T) {
+	o := evse()
+	now := at("2026-06-01 12:00:00")
+	on := hub.Command{On: true, Until: now.Add(15 * time.Minute)}
+	o.tell(on, now)
+	o.tell(on, now.Add(10*time.Second)) // clears
+	o.hear("openevse-55ad/state", []byte("254"), now)
+	if m := o.follow(now); m != nil {
+		t.Errorf("while it sleeps: %s", lines(m))
+	}
+	o.hear("openevse-55ad/session_elapsed", []byte("60"), now)
+	o.hear("openevse-55ad/state", []byte("3"), now)
+	if got := lines(o.follow(now.Add(time.Second))); got != `openevse-55ad/limit/set {"type":"time","value":16,"auto_release":false}`+"\n" {
+		t.Errorf("once it charges: %s", got)
+	}
+	if m := o.follow(now); m != nil {
+		t.Errorf("and again: %s", lines(m))
+	}
+	o.hear("openevse-55ad/state", []byte("254"), now)
+	o.tell(on, now)
+	o.tell(on, now)
+	o.tell(hub.Command{}, now)
+	o.hear("openevse-55ad/state", []byte("3"), now)
+	if m := o.follow(now); m != nil {
+		t.Errorf("after it was told off: %s", lines(m))
+	}
+}
+
+// The firmware of the ESP8266 knows RAPI alone. A firmware with claims answers
+// RAPI as well, but blocks what would switch.
+func TestOpenEVSEWithoutClaims(t *testing.T) {
+	now := at("2026-06-01 12:00:00")
+	on := hub.Command{On: true, Amps: 10, Until: now.Add(15 * time.Minute)}
+	old := evse()
+	if got := lines(old.ask()); got != "openevse-55ad/rapi/in/$GS \n" {
+		t.Errorf("asks %s", got)
+	}
+	for _, tt := range []struct {
+		answer string
+		want   hub.Report
+		ok     bool
+	}{
+		{"$OK 3 120^2B", hub.Report{Has: hub.ReportOn | hub.ReportPlugged, On: true, Plugged: true}, true},
+		{"$OK 254 0^2B", hub.Report{Has: hub.ReportOn}, true},
+		{"$OK fe 0 01 0^2B", hub.Report{Has: hub.ReportOn}, true},
+		{"$OK 1 0", hub.Report{Has: hub.ReportOn | hub.ReportPlugged}, true},
+		{"$OK^20", hub.Report{}, false},
+		{"$NK^21", hub.Report{}, false},
+		{"$OK 4.2.1 5.0.1^00", hub.Report{}, false},
+		{"", hub.Report{}, false},
+	} {
+		if r, ok := old.hear("openevse-55ad/rapi/out", []byte(tt.answer), now); ok != tt.ok || r != tt.want {
+			t.Errorf("%s: %+v %v", tt.answer, r, ok)
+		}
+	}
+	if got := lines(old.tell(on, now)); got != "openevse-55ad/rapi/in/$SC 10\nopenevse-55ad/rapi/in/$FE \nopenevse-55ad/rapi/in/$GS \n" {
+		t.Errorf("on:\n%s", got)
+	}
+	if got := lines(old.tell(hub.Command{}, now)); got != "openevse-55ad/rapi/in/$FS \nopenevse-55ad/rapi/in/$GS \n" {
+		t.Errorf("off:\n%s", got)
+	}
+	old.hear("openevse-55ad/claim", []byte(`{"state":"null"}`), now)
+	if got := lines(old.tell(on, now)); !strings.Contains(got, "claim/set") || strings.Contains(got, "rapi") {
+		t.Errorf("with claims:\n%s", got)
+	}
+	if old.ask() != nil {
+		t.Error("a firmware with claims is still probed")
+	}
+}
