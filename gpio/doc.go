@@ -1,5 +1,6 @@
 // Package gpio drives relays on the Raspberry Pi's own header as devices of
-// hub.FamilyGPIO, and reads an MCP3008 converter over SPI.
+// hub.FamilyGPIO, and reads those that measure from an MCP3008 converter over
+// SPI.
 //
 // A relay knows nothing of leases, so they are kept here: every relay that is
 // on has a timer of its own and goes off at its Until, whoever else is alive.

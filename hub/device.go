@@ -66,8 +66,8 @@ type Device struct {
 	Family Family `json:"family"`
 	Role   Role   `json:"role"`
 	// Topic is the base of the device's MQTT topics, e.g. emon/smartplug1272.
-	// For FamilyGPIO it names the pins instead, e.g. GPIO17 or GPIO17,GPIO27,
-	// and for FamilyWebhook the address, e.g. http://192.168.1.50. The codecs in
+	// For FamilyGPIO it names the pins instead, e.g. GPIO17 or GPIO17,GPIO27, or
+	// an analog input, and for FamilyWebhook the address, e.g. http://192.168.1.50. The codecs in
 	// package mqtt say what else may be in it.
 	Topic string    `json:"topic"`
 	Map   *TopicMap `json:"map,omitempty"` // FamilyMQTT and FamilyWebhook: how it is told and heard

@@ -51,6 +51,7 @@ type installation struct {
 	store  *store.Store
 	broker *mqtt.Broker
 	relays *gpio.Relays // nil: this machine has no header
+	inputs *gpio.Inputs
 	hooks  *mqtt.Webhooks
 	hub    *hub.Hub
 	loop   *scheduler.Loop
@@ -165,16 +166,20 @@ func (i *installation) decideMode(client, device string, mode hub.Mode, until ti
 // buildRelays takes the header's pins. Most machines have none: that is worth
 // a line on the status page only where somebody has set up a relay.
 func (i *installation) buildRelays() error {
+	i.inputs = gpio.NewInputs(gpio.InputsConfig{
+		Clock: i.opt.clock, Logger: i.part("inputs"), Report: func(r hub.Report) { i.hub.Report(r) }, Condition: i.condition("analog inputs"),
+	})
 	var err error
 	i.relays, err = gpio.New(gpio.Config{
 		Clock: i.opt.clock, Logger: i.part("relays"), Report: func(r hub.Report) { i.hub.Report(r) }, Condition: i.condition("relays"),
+		MinOn: time.Duration(i.cfg.Relay.MinOn), MinOff: time.Duration(i.cfg.Relay.MinOff),
 	})
 	if err == nil {
 		i.closers = append(i.closers, i.relays.Close)
 		return nil
 	}
 	i.relays = nil
-	if slices.ContainsFunc(i.store.Devices(), func(d hub.Device) bool { return d.Family == hub.FamilyGPIO }) {
+	if slices.ContainsFunc(i.store.Devices(), func(d hub.Device) bool { return d.Family == hub.FamilyGPIO && d.Switched() }) {
 		i.health.Set("relays", hub.Down, err.Error())
 	}
 	return nil
@@ -270,6 +275,7 @@ func (i *installation) serve(ctx context.Context) error {
 	group.Go(func() error { return i.broker.Run(ctx) })
 	group.Go(func() error { return i.broker.Mirror(ctx, i.hub) })
 	group.Go(func() error { return i.hooks.Run(ctx) })
+	group.Go(func() error { return i.inputs.Run(ctx) })
 	group.Go(func() error { return i.hub.Run(ctx) })
 	group.Go(func() error { return i.loop.Run(ctx) })
 	group.Go(func() error { return i.followDevices(ctx) })
@@ -370,6 +376,7 @@ func (i *installation) followDevices(ctx context.Context) error {
 			last = key.String()
 			i.broker.SetDevices(devices)
 			i.hooks.SetDevices(devices)
+			i.inputs.SetDevices(devices)
 			if i.relays != nil {
 				i.relays.SetDevices(devices)
 			}

@@ -34,6 +34,7 @@ type Config struct {
 	Meter MeterConfig `toml:"meter" doc:"The smart meter's P1 port."`
 	Data  DataConfig  `toml:"data" doc:"Where readings and decisions are kept."`
 	House HouseConfig `toml:"house" doc:"The house."`
+	Relay RelayConfig `toml:"relay" doc:"Relays on this machine's own header."`
 	Log   LogConfig   `toml:"log" doc:"The log."`
 }
 
@@ -79,6 +80,12 @@ type HouseConfig struct {
 	PeakFree    int    `toml:"peak_free_w" doc:"Capacity tariff (Flanders: 2500): the month's highest quarter of an hour up to this costs nothing more, in W; 0: no such tariff."`
 	PeakPrice   int    `toml:"peak_eur_per_kw" doc:"Capacity tariff: what each kW of the month's highest quarter costs in a year, in EUR."`
 	ReplanGain  int    `toml:"replan_gain_ct" doc:"A plan in force is changed only if that saves more than this many cents."`
+}
+
+// RelayConfig is the table [relay].
+type RelayConfig struct {
+	MinOn  duration `toml:"min_on" doc:"How long a relay stays on at least, for what must not be switched often; 0s is no limit."`
+	MinOff duration `toml:"min_off" doc:"How long it stays off at least."`
 }
 
 // LogConfig is the table [log].

@@ -30,10 +30,13 @@ func (d deviceDesk) PutDevice(device hub.Device) error {
 	if err != nil {
 		return err
 	}
-	if device.Family == hub.FamilyGPIO {
-		_, err = gpio.ParsePins(device.Topic)
-	} else {
+	switch {
+	case device.Family != hub.FamilyGPIO:
 		err = mqtt.CheckDevice(checked)
+	case checked.Switched():
+		_, err = gpio.ParsePins(device.Topic)
+	default:
+		_, err = gpio.ParseInput(device.Topic)
 	}
 	if err != nil {
 		return err
