@@ -110,7 +110,9 @@ func (h *Hub) Report(r Report) {
 	was := devices[i].Online
 	devices[i].merge(r)
 	if !was && devices[i].Online {
-		delete(h.asked, r.Device) // what it missed is sent again with the next tick
+		// What it missed is sent again with the next tick.
+		delete(h.asked, r.Device)
+		devices[i].Mismatch, devices[i].Tries = false, min(devices[i].Tries, 1)
 	}
 	h.live.Devices = devices
 	h.live.DevicesSeq++

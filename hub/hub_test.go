@@ -234,6 +234,34 @@ func TestACommandIsRepeatedAndThenReported(t *testing.T) {
 	})
 }
 
+// A device that was away is told at once what it missed, however often it was
+// told in vain before.
+func TestADeviceThatComesBackIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		act := &fakeActuator{}
+		h := newHub(t, hub.Config{Devices: []hub.Device{plug}, Actuators: map[hub.Family]hub.Actuator{hub.FamilyEmonESP: act}})
+		online := func(is bool) {
+			h.Report(hub.Report{Device: "plug", At: time.Now(), Has: hub.ReportOnline, Online: is})
+		}
+		_ = h.Do(t.Context(), hub.Command{Device: "plug", On: true, Until: time.Now().Add(10 * time.Minute)})
+		for range 8 {
+			online(true)
+			sent := len(act.sent)
+			time.Sleep(time.Second)
+			if h.Tick(t.Context(), time.Now()); len(act.sent) != sent+1 {
+				t.Fatalf("it was sent %d commands when it came back", len(act.sent)-sent)
+			}
+			online(false)
+		}
+		h.Report(hub.Report{Device: "plug", At: time.Now(), Has: hub.ReportOn, On: true})
+		sent := len(act.sent)
+		time.Sleep(time.Second)
+		if h.Tick(t.Context(), time.Now()); len(act.sent) != sent {
+			t.Error("it came back as it was meant to be, and was told all the same")
+		}
+	})
+}
+
 func TestASilentMeterIsStale(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := newHub(t, hub.Config{})

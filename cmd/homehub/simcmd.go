@@ -17,7 +17,7 @@ import (
 
 func newSim() *cobra.Command {
 	cmd := &cobra.Command{Use: "sim", Short: "Simulate hardware for a real hub"}
-	cmd.AddCommand(newSimMeter())
+	cmd.AddCommand(newSimMeter(), newSimDevice())
 	return cmd
 }
 
