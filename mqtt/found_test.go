@@ -170,10 +170,12 @@ func TestWhoHearsACommand(t *testing.T) {
 	v.add("plug", "plug", Grants(d)...)
 	v.add("owner", "", rw("#"))
 	h := open(t, v)
-	h.SetDevices([]hub.Device{d})
+	h.SetDevices([]hub.Device{d, plugDevice("other")})
 	owner := h.dial(t, "owner")
 	listen(t, owner, "#", 0)
 	say(t, owner, "emon/plug/in/ctrlmode", 1, false, "Off") // a program that talks to the plug is not the plug
+	say(t, owner, "emon/other/power", 1, false, "1")
+	h.next(t, "power of the other, so the former is understood", has(hub.ReportPower))
 	try := func() error { return h.Actuate(t.Context(), d, hub.Command{}) }
 	if err := try(); hub.CodeOf(err) != hub.Unavailable {
 		t.Errorf("nobody but the owner listens: %v", err)
@@ -191,6 +193,30 @@ func TestWhoHearsACommand(t *testing.T) {
 	h.next(t, "power", has(hub.ReportPower))
 	c.Disconnect(10)
 	eventually(t, "the plug is gone", func() bool { return hub.CodeOf(try()) == hub.Unavailable })
+}
+
+// A bridge that comes, or that was there before the hub, is asked for the
+// devices that nobody speaks for yet; another device's log-in is not.
+func TestBridgeIsAsked(t *testing.T) {
+	t.Parallel()
+	v := newVault()
+	d := hub.Device{ID: "fan", Name: "Fan", Family: hub.FamilyZigbee2MQTT, Role: hub.RolePlug, Topic: "z/fan"}
+	v.add("bridge", "", rw("z/#"))
+	v.add("plug", "plug", rw("emon/plug/#"))
+	h := open(t, v)
+	h.SetDevices([]hub.Device{d, plugDevice("plug")})
+	bridge := h.dial(t, "bridge")
+	got := listen(t, bridge, "z/fan/get", 0)
+	want(t, got, "z/fan/get", `{"state":""}`)
+	say(t, bridge, "z/fan", 1, false, `{"state":"ON"}`)
+	h.next(t, "the fan", has(hub.ReportOn))
+	if err := h.Actuate(t.Context(), d, hub.Command{}); hub.CodeOf(err) != hub.Unavailable {
+		t.Errorf("the bridge did not subscribe to its commands: %v", err)
+	}
+	listen(t, bridge, "z/+/set", 0)
+	if err := h.Actuate(t.Context(), d, hub.Command{}); err != nil {
+		t.Errorf("the bridge listens: %v", err)
+	}
 }
 
 func FuzzFound(f *testing.F) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	paho "github.com/eclipse/paho.mqtt.golang"
+
 	"homehub/hub"
 )
 
@@ -98,7 +100,12 @@ func TestSetOverTheWire(t *testing.T) {
 	refused := func(id, payload, why string) {
 		t.Helper()
 		say(t, app, "homehub/"+id+"/set", 0, false, payload)
-		m := <-errs
+		var m paho.Message
+		select {
+		case m = <-errs:
+		case <-time.After(5 * time.Second):
+			t.Fatalf("%s: nothing is wrong with it", payload)
+		}
 		var e struct{ Error, Code string }
 		if err := json.Unmarshal(m.Payload(), &e); err != nil || m.Topic() != "homehub/"+id+"/error" || !strings.Contains(e.Error, why) || e.Code == "" {
 			t.Errorf("%s: %s on %s", payload, m.Payload(), m.Topic())
