@@ -1,6 +1,7 @@
 // Package mqtt is the broker of the house: mochi-mqtt behind a guard of our
-// own, the rules of who may say what on it, and the codecs of the device
-// families that speak MQTT.
+// own, the rules of who may say what on it, the list of who announced itself,
+// and the codecs of the device families (hub.Family) that speak MQTT or plain
+// HTTP.
 //
 // The library is confined to this package. What it can not be trusted with
 // (who connects, how much is read, who is written to, when a session changes

@@ -139,6 +139,8 @@ func (i *installation) buildBroker() error {
 		StateFile: i.cfg.Data.Dir + "/retained.bin",
 		Meter:     topics, Observe: func(r hub.Reading) { i.hub.Observe(r) },
 		Decide: i.decideMode,
+		// A Zigbee2MQTT lists all its devices in one message of some 3 kB each.
+		Limits: mqtt.Limits{Packet: 256 << 10},
 	})
 	i.hooks = mqtt.NewWebhooks(mqtt.WebhookConfig{
 		Clock: i.opt.clock, Logger: i.part("webhooks"), Report: func(r hub.Report) { i.hub.Report(r) },

@@ -65,6 +65,11 @@ func TestAPlugOverARestart(t *testing.T) {
 	w.say("homehub/lamp/set", "maybe")
 	p.until("what is wrong is answered", 5*time.Second, func() bool { return strings.Contains(w.last("homehub/lamp/error"), "on, off, auto") })
 
+	// The list of a Zigbee2MQTT with many devices is no reason to cut it.
+	list := "[" + strings.Repeat(" ", 200<<10) + "]"
+	w.say("zigbee2mqtt/bridge/devices", list)
+	p.until("a long list arrives", 5*time.Second, func() bool { return w.last("zigbee2mqtt/bridge/devices") == list })
+
 	if err := p.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
