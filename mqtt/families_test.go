@@ -33,15 +33,55 @@ var allFamilies = []family{
 	{family: hub.FamilyShelly2, topic: "shellyplus1pm-a8032ab12345", name: "shellyplus1pm-a8032ab12345", foreign: "shellyplus1pm-other/rpc", meters: true, ends: true},
 	{family: hub.FamilyZigbee2MQTT, topic: "zigbee2mqtt/Attic/Fan plug", name: "Attic/Fan plug", bridge: "zigbee2mqtt/#", foreign: "zigbee3mqtt/bridge/state", meters: true, ends: true},
 	{family: hub.FamilyESPHome, topic: "boiler-plug", foreign: "other-plug/switch/relay/command", meters: true},
+	{family: hub.FamilyOpenEVSE, topic: "openevse-55ad", name: "openevse-55ad", foreign: "openevse-1111/claim/set", meters: true, ends: true},
 	{family: hub.FamilyMQTT, topic: "inverter/1", foreign: "inverter/2/set", meters: true, ends: true},
+}
+
+func familyOf(name hub.Family) family {
+	return allFamilies[slices.IndexFunc(allFamilies, func(f family) bool { return f.family == name })]
 }
 
 func (f family) device() hub.Device {
 	d := hub.Device{ID: "it", Name: "It", Family: f.family, Role: hub.RolePlug, Topic: f.topic, Mode: hub.ModeAuto}
-	if f.family == hub.FamilyMQTT || f.family == hub.FamilyWebhook {
+	switch f.family {
+	case hub.FamilyMQTT:
 		d.Map = sim.Map(f.family, f.topic)
+	case hub.FamilyOpenEVSE:
+		d.Role, d.MinAmps, d.MaxAmps, d.Phases = hub.RoleCharger, 6, 16, 1
 	}
 	return d
+}
+
+// gadget is the hardware of a row.
+type gadget interface {
+	On() bool
+	Run(context.Context) error
+}
+
+// charger is the charger of a simulated house, with a car that is not full.
+type charger struct {
+	house *sim.House
+	cfg   sim.Config
+}
+
+func newCharger(t *testing.T, clock hub.Clock, addr string, login sim.Credentials) charger {
+	t.Helper()
+	h, err := sim.New(sim.HouseConfig{Seed: 1, Start: clock.Now(), CarCapacity: 500_000, DefaultDisabled: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return charger{h, sim.Config{Clock: clock, House: h, Logger: discard0(), Broker: addr, Car: login}}
+}
+
+func (c charger) On() bool                      { return c.house.Car().Charging }
+func (c charger) Run(ctx context.Context) error { return sim.Run(ctx, c.cfg) }
+
+// power is what it draws when it is on, with 10 A if it is a charger.
+func (f family) power() hub.Watt {
+	if f.family == hub.FamilyOpenEVSE {
+		return 2300
+	}
+	return 1000
 }
 
 // stand is a hub with its broker and one gadget.
@@ -49,13 +89,13 @@ type stand struct {
 	*house
 	hub    *hub.Hub
 	clock  hub.Clock
-	gadget *sim.Gadget
+	gadget gadget
 	plug   func() (pull func())
 }
 
 func (f family) stand(t *testing.T, speed int) *stand {
 	t.Helper()
-	s := &stand{clock: hub.ScaledClock(at("2026-06-01 12:00:00"), speed)}
+	s := &stand{clock: hub.ScaledClock(at("2026-02-03 00:00:00"), speed)}
 	v := newVault()
 	d := f.device()
 	user := d.ID
@@ -72,15 +112,18 @@ func (f family) stand(t *testing.T, speed int) *stand {
 		t.Fatal(err)
 	}
 	s.house = open(t, v, func(c *Config) { c.Clock, c.Report = s.clock, s.hub.Report })
-	s.gadget, err = sim.NewGadget(sim.GadgetConfig{
-		Family: f.family, Clock: s.clock, Broker: s.addr,
-		Login: sim.Credentials{ClientID: user, Username: user, Password: v.secret(user), Topic: f.topic},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, port, err := net.SplitHostPort(s.gadget.Address()); err == nil {
-		s.fleet.caller.port, _ = strconv.Atoi(port)
+	login := sim.Credentials{ClientID: user, Username: user, Password: v.secret(user), Topic: f.topic}
+	if f.family == hub.FamilyOpenEVSE {
+		s.gadget = newCharger(t, s.clock, s.addr, login)
+	} else {
+		g, err := sim.NewGadget(sim.GadgetConfig{Family: f.family, Clock: s.clock, Broker: s.addr, Login: login})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, port, err := net.SplitHostPort(g.Address()); err == nil {
+			s.fleet.caller.port, _ = strconv.Atoi(port)
+		}
+		s.gadget = g
 	}
 	s.plug = func() func() { return start(t, s.gadget.Run) }
 	start(t, s.hub.Run)
@@ -154,16 +197,16 @@ func TestFamilies(t *testing.T) {
 				s.SetDevices([]hub.Device{d})
 			}
 			eventually(t, "it says how it is", func() bool { return s.state().Online && s.state().Has&hub.ReportOn != 0 })
-			s.do(t, hub.Command{On: true, Setpoint: 700})
+			s.do(t, hub.Command{On: true, Amps: 10, Setpoint: 700})
 			eventually(t, "it is on and says so", func() bool { return s.gadget.On() && s.state().Confirmed() && s.state().On })
 			if f.meters {
-				eventually(t, "it measures", func() bool { return s.state().Watts == 1000 && s.state().Counter > 0 })
+				eventually(t, "it measures", func() bool { return s.state().Watts == f.power() && s.state().Counter > 0 })
 			}
-			if f.family == hub.FamilyMQTT && (s.gadget.Watts() != 700 || s.state().SoC != 57) {
-				t.Errorf("the set-point is %d, the state of charge %d", s.gadget.Watts(), s.state().SoC)
+			if g, ok := s.gadget.(*sim.Gadget); ok && f.family == hub.FamilyMQTT && (g.Watts() != 700 || s.state().SoC != 57) {
+				t.Errorf("the set-point is %d, the state of charge %d", g.Watts(), s.state().SoC)
 			}
-			if f.family == hub.FamilyHPMon && s.gadget.Vout() != "751" {
-				t.Errorf("35 °C are %s counts", s.gadget.Vout())
+			if g, ok := s.gadget.(*sim.Gadget); ok && f.family == hub.FamilyHPMon && g.Vout() != "751" {
+				t.Errorf("35 °C are %s counts", g.Vout())
 			}
 			s.do(t, hub.Command{})
 			eventually(t, "it is off and says so", func() bool { return !s.gadget.On() && s.state().Confirmed() && !s.state().On })
@@ -194,7 +237,7 @@ func (s *stand) adopt(t *testing.T, f family) hub.Device {
 		}
 		return len(all) == 1 && (!f.meters || f.family == hub.FamilyEmonESP || slices.Contains(n.Can, hub.CanPower))
 	})
-	if n.Name != f.name || n.Family != f.family || n.Topic != f.topic || n.Role != hub.RolePlug || n.Since.IsZero() || slices.Contains(n.Can, hub.CanEnd) != f.ends {
+	if n.Name != f.name || n.Family != f.family || n.Topic != f.topic || n.Role != f.device().Role || n.Since.IsZero() || slices.Contains(n.Can, hub.CanEnd) != f.ends {
 		t.Errorf("found %+v", n)
 	}
 	d, err := s.Adopt(n.Key, "it", "")

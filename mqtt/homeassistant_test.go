@@ -119,7 +119,7 @@ func TestHomeAssistantSeveralSwitches(t *testing.T) {
 // A third party's device from its announcement to its confirmation.
 func TestHomeAssistantAdoption(t *testing.T) {
 	t.Parallel()
-	f := allFamilies[6] // an ESPHome node, as Home Assistant would see it
+	f := familyOf(hub.FamilyESPHome) // an ESPHome node, as Home Assistant would see it
 	s := f.stand(t, 60)
 	s.plug()
 	var n hub.Found

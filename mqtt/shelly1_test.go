@@ -46,7 +46,7 @@ func TestShelly1Tells(t *testing.T) {
 // A Shelly whose pages are locked is switched all the same.
 func TestShelly1WithoutPages(t *testing.T) {
 	t.Parallel()
-	f := allFamilies[3]
+	f := familyOf(hub.FamilyShelly1)
 	s := f.stand(t, 60)
 	s.fleet.caller.port = 1 // nobody answers there
 	d := f.device()

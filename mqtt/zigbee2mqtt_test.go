@@ -42,15 +42,16 @@ func TestZigbee2MQTTTells(t *testing.T) {
 // without.
 func TestZigbee2MQTTWithoutTimer(t *testing.T) {
 	t.Parallel()
-	f := allFamilies[5]
+	f := familyOf(hub.FamilyZigbee2MQTT)
 	s := f.stand(t, 60)
-	var err error
-	if s.gadget, err = sim.NewGadget(sim.GadgetConfig{
+	g, err := sim.NewGadget(sim.GadgetConfig{
 		Family: f.family, Clock: s.clock, Broker: s.addr, NoTimer: true,
 		Login: sim.Credentials{ClientID: "bridge", Username: "bridge", Password: s.vault.secret("bridge"), Topic: f.topic},
-	}); err != nil {
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
+	s.gadget = g
 	d := f.device()
 	if err := s.hub.PutDevice(d); err != nil {
 		t.Fatal(err)
