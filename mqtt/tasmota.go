@@ -154,7 +154,9 @@ func (t *tasmota) number() string {
 	return "1"
 }
 
-// ask wants the state (11) and what the sensors say (10).
+// ask wants the state (11) and what the sensors say (10). It does not ask with
+// an empty POWER: that cancels a pulse time that is running
+// (arendst/Tasmota#9325).
 func (t *tasmota) ask() []message {
 	return []message{
 		{topic: t.cmnd + "/STATUS", payload: []byte("11")},

@@ -1,6 +1,8 @@
 package mqtt
 
 import (
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +96,25 @@ func TestZigbee2MQTTAnnounces(t *testing.T) {
 	}
 	if foundZigbee("z", []byte(`{"not":"a list"}`)) != nil {
 		t.Error("found something in nothing")
+	}
+}
+
+// Tuya's plugs take on_time for a countdown that toggles: they get none.
+func TestZigbee2MQTTWithoutACountdown(t *testing.T) {
+	for maker, timed := range map[string]bool{"_TZ3000_okaz9tjs": false, "_TYZB01_iuepbmpv": false, "SONOFF": true, "": true} {
+		all := foundZigbee("z", []byte(`[{"friendly_name":"fan","ieee_address":"0x1","supported":true,"manufacturer":"`+maker+`","definition":{"vendor":"Nous","model":"A1Z","exposes":[
+			{"type":"switch","features":[{"name":"state","property":"state"}]},{"type":"numeric","property":"power"},{"type":"numeric","property":"energy"}]}}]`))
+		if len(all) != 1 || all[0].Name != "fan" || all[0].Topic != "z/fan" {
+			t.Fatalf("%s: found %+v", maker, all)
+		}
+		d := all[0].Device("fan", "")
+		if got := told(d, hub.Command{On: true}); strings.Contains(got, "on_time") != timed {
+			t.Errorf("%s is told %s", maker, got)
+		}
+		hearAll(t, d, []heard{{"z/fan", `{"state":"ON","power":5,"energy":1.5}`, &hub.Report{Has: hub.ReportOn | hub.ReportPower | hub.ReportEnergy, On: true, Power: 5, Energy: 1500}}})
+		if got := slices.Contains(TraitsOf(d).Can, hub.CanEnd); got != timed {
+			t.Errorf("%s: ends by itself: %v", maker, got)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"homehub/hub"
@@ -17,6 +18,7 @@ type zigbeeDevice struct {
 	Type       string `json:"type"`
 	Supported  bool   `json:"supported"`
 	Disabled   bool   `json:"disabled"`
+	Maker      string `json:"manufacturer"` // as the chip has it, whoever sells it
 	Definition struct {
 		Model, Vendor, Description string
 		Exposes                    []zigbeeExpose
@@ -74,6 +76,8 @@ func (d zigbeeDevice) found(root string) (all []hub.Found) {
 		return nil
 	case len(states) == 0:
 		n.Role = hub.RoleMeter
+	case len(states) == 1 && states[0] == "state" && d.togglesLate():
+		return []hub.Found{zigbeePlain(n)}
 	case len(states) == 1 && states[0] == "state":
 		n.Can = merged(n.Can, []hub.Ability{hub.CanEnd, hub.CanSwitch})
 	default:
@@ -83,6 +87,28 @@ func (d zigbeeDevice) found(root string) (all []hub.Found) {
 		return all
 	}
 	return []hub.Found{n}
+}
+
+// togglesLate says whether on_time is no lease for this device but dangerous:
+// Tuya's firmware takes it for a countdown to the opposite of what is
+// (Koenkk/zigbee2mqtt#22182), so a plug that is off would go on by itself.
+func (d zigbeeDevice) togglesLate() bool {
+	return strings.HasPrefix(d.Maker, "_T") || strings.EqualFold(d.Definition.Vendor, "tuya")
+}
+
+// zigbeePlain is a plug that is driven by a map, which gives it no time.
+func zigbeePlain(n hub.Found) hub.Found {
+	topic, has := n.Topic, n.Can
+	n = zigbeeRelay(n, "state")
+	n.Name, n.Topic = strings.TrimSuffix(n.Name, " state"), topic
+	if slices.Contains(has, hub.CanPower) {
+		n.Map.Power = topic + "#/power"
+	}
+	if slices.Contains(has, hub.CanEnergy) {
+		n.Map.Energy = topic + "#/energy"
+	}
+	n.Can = n.Map.Can()
+	return n
 }
 
 // zigbeeRelay is one of several relays of a device.

@@ -60,6 +60,8 @@ func (s *tasmotaSpeech) hear(topic, payload string) []say {
 			s.g.set(false, 0)
 		case "TOGGLE":
 			s.g.set(!s.g.on, s.lease())
+		default:
+			s.g.end = time.Time{} // asking cancels a pulse that is running
 		}
 		return s.result()
 	case s.on("cmnd", "STATUS"):
