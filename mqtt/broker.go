@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	maxPending     = 1024 // packets that wait for a client's writer; more than all retained topics
+	maxPending     = 16   // messages in the library's own queue of a client, which is empty: see deliver
 	maxInflight    = 4096 // unacknowledged messages to a client; what is beyond is lost to it
 	maxReceive     = 256  // unacknowledged messages from one
 	sessionHours   = 1    // how long the session of a client that left is kept, in RAM
@@ -25,7 +25,7 @@ const (
 	closeLibrary   = 500 * time.Millisecond
 	housekeeping   = 10 * time.Second
 	never          = 1 << 31 // seconds; for the library's $SYS topics, which nobody may read
-	readBufferSize = 1024
+	readBufferSize = 64      // the library's; peers have their own
 )
 
 // Vault gives the credential of a user name.
@@ -112,11 +112,11 @@ func New(cfg Config) (*Broker, error) {
 	})
 	b.gate = &gate{
 		vault: cfg.Vault, door: b.door, shelf: b.shelf, fleet: b.fleet, meter: b.meter, turns: b.turns, wills: &wills{waiting: map[string]*time.Timer{}},
-		limits: &b.limits, logger: cfg.Logger, speed: cfg.Clock.Speed(), server: b.server, refused: b.refused,
+		limits: &b.limits, logger: cfg.Logger, speed: cfg.Clock.Speed(), server: b.server, routes: &routes{server: b.server}, refused: b.refused,
 	}
 	b.guard = &guard{
 		listener: listener, limits: &b.limits, door: b.door, logger: cfg.Logger,
-		gone: b.turns.leave, panicked: b.panicked, serving: make(chan struct{}), done: make(chan struct{}),
+		gone: b.gone, panicked: b.panicked, serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := errors.Join(b.server.AddHook(b.gate, nil), b.server.AddListener(b.guard)); err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -226,9 +226,7 @@ func (b *Broker) Publish(topic string, payload []byte, retain bool) error {
 	if !publishable(topic) {
 		return hub.FieldErrorf("topic", "%q can not be published on", clip(topic))
 	}
-	if err := b.server.Publish(topic, payload, retain, 0); err != nil {
-		return fmt.Errorf("publishing on %s: %w", topic, err)
-	}
+	b.gate.carry(&publication{topic: topic, payload: payload, retain: retain})
 	return nil
 }
 
@@ -260,9 +258,7 @@ func (b *Broker) Revoke(id string) {
 	}
 	b.turns.leave(revoker)
 	for _, topic := range b.shelf.owned(id) {
-		if err := b.server.Publish(topic, nil, true, 0); err != nil {
-			b.cfg.Logger.Warn("clearing what a revoked client retained", "topic", topic, "err", err)
-		}
+		b.gate.carry(&publication{topic: topic, retain: true})
 	}
 }
 
@@ -273,6 +269,13 @@ func (b *Broker) forget(cl *mochi.Client) {
 	if current, ok := b.server.Clients.Get(cl.ID); ok && current == cl {
 		b.server.Clients.Delete(cl.ID)
 	}
+}
+
+// gone follows the end of a connection.
+func (b *Broker) gone(p *peer) {
+	p.end(nil)
+	p.settle()
+	b.turns.leave(p)
 }
 
 // panicked cleans up after a connection that a panic ended: the library did

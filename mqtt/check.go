@@ -53,8 +53,8 @@ func (b *Broker) ping() error {
 	if err != nil {
 		return fmt.Errorf("subscribing to the broker's own ping: %w", err)
 	}
-	err = b.server.Publish(pingTopic, []byte{1}, false, 0)
-	err = errors.Join(err, b.server.Unsubscribe(pingTopic, pingID))
+	b.gate.carry(&publication{topic: pingTopic, payload: []byte{1}})
+	err = b.server.Unsubscribe(pingTopic, pingID)
 	if err != nil {
 		return fmt.Errorf("pinging the broker: %w", err)
 	}

@@ -2,6 +2,8 @@ package mqtt
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"testing"
@@ -173,18 +175,49 @@ func TestFrames(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, chunk := range []int{1, 2, 3, 7, 1 << 20} { // however TCP cuts it
-				f := frames{first: 4096, acks: true}
-				acks, ok := 0, true
-				for in := tt.in; len(in) > 0 && ok; in = in[min(len(in), chunk):] {
-					var n int
-					n, ok = f.scan(in[:min(len(in), chunk)])
-					acks += n
-				}
+				passed, acks, ok := readThrough(tt.in, chunk, 4096)
 				if ok != tt.ok || acks != tt.acks {
 					t.Errorf("in pieces of %d: ok = %v, %d acks", chunk, ok, acks)
 				}
+				if ok && !bytes.Equal(passed, tt.in) {
+					t.Errorf("in pieces of %d: the library sees %d bytes of %d", chunk, len(passed), len(tt.in))
+				}
 			}
 		})
+	}
+}
+
+// pieces is a connection that gives what it has in pieces.
+type pieces struct {
+	net.Conn
+	in    []byte
+	chunk int
+}
+
+func (p *pieces) Read(b []byte) (int, error) {
+	if len(p.in) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(b[:min(len(b), p.chunk)], p.in)
+	p.in = p.in[n:]
+	return n, nil
+}
+func (p *pieces) SetReadDeadline(time.Time) error { return nil }
+func (p *pieces) Close() error                    { return nil }
+
+// readThrough is what the library sees of in, how many messages that
+// acknowledges, and whether it may see it.
+func readThrough(in []byte, chunk, first int) (passed []byte, acks int, ok bool) {
+	limits := Limits{ConnectPacket: first}.withDefaults()
+	p := newPeer(&pieces{in: in, chunk: chunk}, netip.Addr{}, &limits)
+	p.flow = flow{window: 1 << 20, flying: 1 << 20}
+	b := make([]byte, 64)
+	for {
+		n, err := p.Read(b)
+		passed = append(passed, b[:n]...)
+		if err != nil {
+			return passed, 1<<20 - p.flow.flying, !errors.Is(err, errFlood)
+		}
 	}
 }
 
@@ -192,17 +225,13 @@ func FuzzFrames(f *testing.F) {
 	f.Add(packet(0x10, make([]byte, 30)), 3)
 	f.Add([]byte{0x10, 0, 0x50, 3, 0, 1, 0x80}, 1)
 	f.Fuzz(func(t *testing.T, in []byte, chunk int) {
-		whole, cut := frames{first: 64, acks: true}, frames{first: 64, acks: true}
-		acks, ok := whole.scan(in)
-		chunk = 1 + chunk&15
-		acks2, ok2 := 0, true
-		for rest := in; len(rest) > 0 && ok2; rest = rest[min(len(rest), chunk):] {
-			var n int
-			n, ok2 = cut.scan(rest[:min(len(rest), chunk)])
-			acks2 += n
-		}
-		if ok != ok2 || acks != acks2 {
+		whole, acks, ok := readThrough(in, 1<<20, 64)
+		cut, acks2, ok2 := readThrough(in, 1+chunk&15, 64)
+		if ok != ok2 || acks != acks2 || ok && !bytes.Equal(whole, cut) {
 			t.Errorf("whole %d %v, in pieces %d %v", acks, ok, acks2, ok2)
+		}
+		if ok && !bytes.HasPrefix(in, whole) {
+			t.Error("the library sees something else")
 		}
 	})
 }

@@ -9,77 +9,31 @@ const (
 	typePubcomp = 7
 )
 
-// frames follows the packet boundaries in what a client sends, without
-// keeping any of it.
-type frames struct {
-	first int  // longest first packet that is let through
-	acks  bool // count acknowledgements
-
-	begun  bool // the first packet's header was seen
-	kind   byte
-	header int // bytes of the fixed header seen
-	length int // Remaining Length
-	body   int // bytes of the body seen
-}
-
-// scan takes the next bytes. It returns how many messages they acknowledge for
-// good, and false if the first packet is not a CONNECT of bearable size. What
-// is wrong with later packets the library finds itself.
-func (f *frames) scan(b []byte) (acks int, ok bool) {
-	for len(b) > 0 {
-		if f.header >= 0 {
-			if !f.head(b[0]) {
-				return acks, false
-			}
-			b = b[1:]
-			if f.header < 0 && f.length == 0 {
-				f.header = 0
-			}
-			continue
+// frameLength reads the fixed header at the begin of b. It returns the length
+// of the header and that of the rest, which is the Remaining Length; 0 and 0 if
+// b does not hold the whole header yet; and false if there is no such length
+// (MQTT 5.0 §1.5.5).
+func frameLength(b []byte) (head, body int, ok bool) {
+	for i := 1; i < len(b); i++ {
+		body |= int(b[i]&0x7f) << (7 * (i - 1))
+		if b[i]&0x80 == 0 {
+			return 1 + i, body, true
 		}
-		n := min(len(b), f.length-f.body)
-		if f.acks && f.acknowledges(b[:n]) {
-			acks++
-		}
-		f.body += n
-		b = b[n:]
-		if f.body == f.length {
-			f.header = 0
+		if i == 4 {
+			return 0, 0, false
 		}
 	}
-	return acks, true
+	return 0, 0, true
 }
 
-// head takes one byte of a fixed header; header is -1 when it is complete.
-func (f *frames) head(c byte) bool {
-	if f.header == 0 {
-		f.kind, f.length, f.body, f.header = c>>4, 0, 0, 1
-		return f.begun || c == typeConnect<<4 // a TLS hello begins with 0x16
-	}
-	f.length |= int(c&0x7f) << (7 * (f.header - 1))
-	switch {
-	case !f.begun && f.length > f.first:
-		return false
-	case c&0x80 == 0:
-		f.header, f.begun = -1, true
-	case f.header == 4:
-		return false // a fifth length byte does not exist (MQTT 5.0 §1.5.5)
-	default:
-		f.header++
-	}
-	return true
-}
-
-// acknowledges says whether part, the next bytes of the body, completes an
-// acknowledgement. A PUBREC ends the exchange only if its reason, the third
-// byte, is a failure; else the PUBCOMP does.
-func (f *frames) acknowledges(part []byte) bool {
-	switch f.kind {
+// acknowledges says whether a whole packet ends the exchange of one message. A
+// PUBREC does so only if its reason is a failure; else the PUBCOMP does.
+func acknowledges(frame []byte) bool {
+	switch frame[0] >> 4 {
 	case typePuback, typePubcomp:
-		return f.body == 0
+		return true
 	case typePubrec:
-		i := 2 - f.body
-		return i >= 0 && i < len(part) && part[i] >= 0x80
+		return len(frame) > 4 && frame[4] >= 0x80 // an acknowledgement's header is two bytes long
 	}
 	return false
 }
@@ -132,12 +86,8 @@ func (f *flow) release(out []byte, n int) []byte {
 // packetLength is the length of the first packet in b, all of b if b does not
 // hold a whole one.
 func packetLength(b []byte) int {
-	length := 0
-	for i := 1; i < len(b) && i <= 4; i++ {
-		length |= int(b[i]&0x7f) << (7 * (i - 1))
-		if b[i]&0x80 == 0 {
-			return min(len(b), 1+i+length)
-		}
+	if head, body, ok := frameLength(b); ok && head > 0 {
+		return min(len(b), head+body)
 	}
 	return len(b)
 }

@@ -41,6 +41,7 @@ type gate struct {
 	logger  *slog.Logger
 	speed   int
 	server  *mochi.Server
+	routes  *routes
 	refused func(addr netip.Addr, user, why string)
 	closing atomic.Bool
 }
@@ -52,9 +53,9 @@ func (g *gate) ID() string { return "gate" }
 func (g *gate) Provides(b byte) bool {
 	switch b {
 	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish,
-		mochi.OnSessionEstablished, mochi.OnDisconnect, mochi.OnPacketRead, mochi.OnSubscribe, mochi.OnSubscribed,
-		mochi.OnPublish, mochi.OnPublished, mochi.OnPublishDropped, mochi.OnRetainMessage, mochi.OnWill, mochi.OnWillSent,
-		mochi.OnClientExpired, mochi.OnRetainedExpired:
+		mochi.OnSessionEstablished, mochi.OnDisconnect, mochi.OnPacketRead, mochi.OnPacketProcessed,
+		mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed, mochi.OnPublish, mochi.OnPublished,
+		mochi.OnPublishDropped, mochi.OnWill, mochi.OnClientExpired, mochi.OnRetainedExpired:
 		return true
 	}
 	return false
@@ -66,7 +67,7 @@ func (g *gate) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 	if p == nil {
 		return errors.New("a connection without a peer")
 	}
-	p.client = cl
+	p.client, p.gate = cl, g
 	if pk.Connect.ClientIdentifier == "" {
 		cl.ID = string(pk.Connect.Username) // the id is bound to the user, so that is the one to assign
 		cl.Properties.Props.AssignedClientID = cl.ID
@@ -96,7 +97,7 @@ func (g *gate) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
 	secret := cred.Check(string(pk.Connect.Password)) // checked for unknown users too: same time for both
 	why := ""
 	switch {
-	case !ok:
+	case !ok || cl.ID == mochi.InlineClientId:
 		why = "nobody of that name is paired"
 	case !secret:
 		why = "wrong secret"
@@ -128,14 +129,26 @@ func (g *gate) budget(cred hub.Credential) bucket {
 }
 
 // OnSessionEstablish begins the hand-over of a session; see turns.
-func (g *gate) OnSessionEstablish(cl *mochi.Client, _ packets.Packet) {
-	g.turns.enter(cl.ID, peerOf(cl))
+func (g *gate) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
+	p := peerOf(cl)
+	g.turns.enter(cl.ID, p)
+	existing, ok := g.server.Clients.Get(cl.ID)
+	if !ok {
+		return
+	}
+	if pk.Connect.Clean || existing.Properties.Clean && existing.Properties.ProtocolVersion < 5 {
+		peerOf(existing).end(nil) // the library drops that session
+		return
+	}
+	peerOf(existing).end(p)
 }
 
 // OnSessionEstablished ends it.
 func (g *gate) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 	p := peerOf(cl)
 	g.wills.cancel(cl.ID)
+	p.live()
+	g.routes.forget()
 	g.turns.leave(p)
 	if current, ok := g.vault.Credential(p.cred.ID); !ok || g.closing.Load() || !bytes.Equal(current.Hash, p.cred.Hash) {
 		// Revoked while it logged in, too early for Revoke to see it.
@@ -153,6 +166,7 @@ func (g *gate) OnDisconnect(cl *mochi.Client, _ error, _ bool) {
 		return
 	}
 	g.turns.enter(cl.ID, p)
+	p.end(nil)
 	g.fleet.disconnected(p)
 }
 
@@ -206,93 +220,23 @@ func (g *gate) mayPublish(p *peer, topic string) bool {
 	return false
 }
 
-// OnSubscribe makes filters that are too many or too long invalid, so that the
-// library refuses them.
-func (g *gate) OnSubscribe(cl *mochi.Client, pk packets.Packet) packets.Packet {
-	room := g.limits.Subscriptions - cl.State.Subscriptions.Len()
-	for i := range pk.Filters {
-		f := &pk.Filters[i]
-		if _, known := cl.State.Subscriptions.Get(f.Filter); !known {
-			room--
-		}
-		if room < 0 || len(f.Filter) > 2*maxTopicBytes {
-			f.Filter = ""
-		}
-	}
-	return pk
-}
-
-// OnSubscribed tells the fleet that the device hears us now.
-func (g *gate) OnSubscribed(cl *mochi.Client, _ packets.Packet, _ []byte) {
-	if p := peerOf(cl); p != nil {
-		g.fleet.subscribed(p)
-	}
-}
-
-// OnPublish refuses messages on foreign topics and takes the retain flag off
-// those that would exceed the shelf. A refused QoS 1 or 2 message is still
-// acknowledged, as the client would else repeat it for ever.
-func (g *gate) OnPublish(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	p := peerOf(cl)
-	if p == nil {
-		return pk, nil
-	}
-	if !g.mayPublish(p, pk.TopicName) {
-		if pk.FixedHeader.Qos == 0 {
-			return pk, packets.ErrRejectPacket
-		}
-		return pk, packets.CodeSuccessIgnore
-	}
-	if pk.FixedHeader.Retain && len(pk.Payload) > 0 && !g.shelf.room(p.cred, pk.TopicName, len(pk.Payload)) {
-		pk.FixedHeader.Retain = false
-		if p.denied.Add(1) == 1 {
-			g.logger.Warn("a client has too many retained topics", "client", p.cred.ID, "topic", clip(pk.TopicName))
-		}
-	}
-	return pk, nil
-}
-
-// OnPublished hands what a client said to the fleet and to the meter.
-func (g *gate) OnPublished(cl *mochi.Client, pk packets.Packet) {
-	if p := peerOf(cl); p != nil && !pk.Ignore {
-		g.heard(p, pk)
-	}
-}
-
-// heard is only called for topics that the client may write.
-func (g *gate) heard(p *peer, pk packets.Packet) {
-	g.fleet.heard(p, pk.TopicName, pk.Payload)
-	if g.meter != nil {
-		g.meter.heard(pk.TopicName, pk.Payload)
-	}
-}
-
-// OnWill mutes the Will of a client that was revoked or that the hub itself
-// leaves: it did not vanish. One with a delay is taken out of the library's
-// hands; if the client is back already it is not sent at all (MQTT 5.0
-// §3.1.3.2.2).
+// OnWill takes the Will of a client that vanished out of the library's hands.
+// That of a client that was revoked or that the hub itself leaves is not sent,
+// nor one with a delay if the client is back already (MQTT 5.0 §3.1.3.2.2).
 func (g *gate) OnWill(cl *mochi.Client, will mochi.Will) (mochi.Will, error) {
 	p := peerOf(cl)
-	if p == nil || p.revoked.Load() || g.closing.Load() {
-		cl.Properties.Will.WillDelayInterval = 0 // the empty one that is sent instead is not delayed
-		return mochi.Will{}, nil
-	}
-	if will.WillDelayInterval == 0 {
-		return will, nil
-	}
-	cl.Properties.Will.WillDelayInterval = 0
-	g.turns.enter(cl.ID, p)
-	if current, ok := g.server.Clients.Get(cl.ID); ok && current == cl {
-		g.wills.later(cl.ID, time.Duration(will.WillDelayInterval)*time.Second, func() { g.sendWill(p, will) })
+	cl.Properties.Will.WillDelayInterval = 0 // the empty one that the library sends instead is not delayed
+	switch {
+	case p == nil || p.revoked.Load() || g.closing.Load():
+	case will.WillDelayInterval == 0:
+		g.sendWill(p, will)
+	default:
+		g.turns.enter(cl.ID, p)
+		if current, ok := g.server.Clients.Get(cl.ID); ok && current == cl {
+			g.wills.later(cl.ID, time.Duration(will.WillDelayInterval)*time.Second, func() { g.sendWill(p, will) })
+		}
 	}
 	return mochi.Will{}, nil
-}
-
-// OnWillSent hands a Will to the fleet and to the meter.
-func (g *gate) OnWillSent(cl *mochi.Client, pk packets.Packet) {
-	if p := peerOf(cl); p != nil && pk.TopicName != "" {
-		g.heard(p, pk)
-	}
 }
 
 // OnPublishDropped cuts a client whose queue is full: it would miss messages
@@ -303,20 +247,8 @@ func (g *gate) OnPublishDropped(cl *mochi.Client, _ packets.Packet) {
 	}
 }
 
-// OnRetainMessage keeps the shelf's books.
-func (g *gate) OnRetainMessage(cl *mochi.Client, pk packets.Packet, _ int64) {
-	g.shelf.put(pk.TopicName, ownerOf(cl), len(pk.Payload))
-}
-
 // OnRetainedExpired does so for a message whose own expiry passed.
 func (g *gate) OnRetainedExpired(topic string) { g.shelf.put(topic, "", 0) }
-
-func ownerOf(cl *mochi.Client) string {
-	if cl.Net.Inline {
-		return ""
-	}
-	return cl.ID
-}
 
 // clip shortens what a client chose, for a log line.
 func clip(s string) string {

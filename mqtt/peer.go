@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
@@ -16,8 +17,13 @@ import (
 const (
 	writeTimeout = 10 * time.Second       // for one write to a peer that reads slowly
 	closeTimeout = 200 * time.Millisecond // so that a refusal or DISCONNECT still gets out
-	keepBuffer   = 64 << 10               // a larger write buffer is not kept for the next burst
+	writeSize    = 2 << 10                // a write buffer to begin with
+	keepBuffer   = 64 << 10               // a larger one is not kept for the next burst
 )
+
+// writeBuffers are shared by all connections: one that has nothing to write
+// holds none.
+var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, writeSize); return &b }}
 
 var (
 	errSlowPeer = errors.New("the client does not read what it subscribed to")
@@ -31,33 +37,65 @@ var (
 // bound is cut.
 type peer struct {
 	net.Conn
+	socket  syscall.RawConn // nil: not a plain socket
 	addr    netip.Addr
 	limits  *Limits
 	since   time.Time // when it was accepted
 	visitor *visitor  // the door's account of it
 	known   atomic.Bool
 	revoked atomic.Bool
+	stage   atomic.Int32
 
 	// Set while the client logs in, before anybody else knows of it.
 	client *mochi.Client
+	gate   *gate
 	cred   hub.Credential
 	turn   string // id whose session this peer holds the turn of
 	denied atomic.Int32
-	in     frames // reader's goroutine only
-	budget bucket // reader's goroutine only
 
-	mu       sync.Mutex
-	out      []byte // encoded packets that wait for the flusher
-	spare    []byte
-	flushing bool
-	closed   bool
-	flow     flow
+	// The reader's goroutine only.
+	in        intake
+	readable  func(fd uintptr) bool // readNow, made once
+	readErr   error
+	budget    bucket
+	outbox    outbox       // whom the packets since the last read put something out for
+	scratch   publication  // the message at hand
+	lastRoute *route       // of the message before, which the client may write
+	exact     bool         // uses QoS 2: the library counts its packet identifiers
+	carried   *publication // between OnPublish and OnPublished
+	wanted    []wanted     // between OnSubscribe and OnPacketProcessed
+
+	mu        sync.Mutex
+	out       []byte // encoded packets that wait to be pushed
+	flushing  bool   // somebody is about to push them
+	closed    bool
+	flow      flow
+	plain     bool              // packets to it need no properties of their own
+	flights   map[uint16]flight // unacknowledged, by packet identifier
+	early     []early
+	heir      *peer // connection that took the session over
+	lastID    uint16
+	sent      uint64
+	stored    int64
+	owed      int // bytes in flights, early and what was stored
+	inherited int // bytes that the session held at the begin
+	lost      int
+
+	// Whoever is flushing only.
+	writable func(fd uintptr) bool // writeNow, made once
+	batch    []byte
+	written  int
+	writeErr error
 }
 
 func newPeer(c net.Conn, addr netip.Addr, limits *Limits) *peer {
 	now := time.Now()
 	p := &peer{Conn: c, addr: addr, limits: limits, since: now}
-	p.in.first = limits.ConnectPacket
+	p.in.first, p.in.most = limits.ConnectPacket, limits.Packet
+	if s, ok := c.(syscall.Conn); ok {
+		p.socket, _ = s.SyscallConn()
+	}
+	p.readable, p.writable = p.readNow, p.writeNow
 	_ = c.SetReadDeadline(now.Add(limits.Connect)) // the library sets none before CONNECT (defect 2)
 	return p
 }
@@ -68,34 +106,16 @@ func peerOf(cl *mochi.Client) *peer {
 	return p
 }
 
-// Read looks at the frames that pass, so that a giant first packet is refused
-// before the library allocates it (defect 4).
-func (p *peer) Read(b []byte) (int, error) {
-	n, err := p.Conn.Read(b)
-	if n == 0 {
-		return n, err
-	}
-	acks, ok := p.in.scan(b[:n])
-	if !ok {
-		_ = p.Close()
-		return 0, errFlood
-	}
-	if acks > 0 {
-		p.acknowledged(acks)
-	}
-	return n, err
-}
-
-// Write queues whole packets. It fails once the peer is closed or too slow.
+// Write queues whole packets of the library. It fails once the peer is closed
+// or too slow.
 func (p *peer) Write(b []byte) (int, error) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.closed {
+		p.mu.Unlock()
 		return 0, net.ErrClosed
 	}
-	if len(p.out)+p.flow.bytes+len(b) > p.limits.Pending {
-		p.closed, p.out, p.flow.held = true, nil, nil
-		_ = p.Conn.Close()
+	if !p.makeRoom(len(b)) {
+		p.mu.Unlock()
 		return 0, errSlowPeer
 	}
 	if p.flow.window == 0 {
@@ -103,52 +123,112 @@ func (p *peer) Write(b []byte) (int, error) {
 	} else {
 		p.out = p.flow.admit(p.out, b)
 	}
-	p.wake()
+	push := !p.flushing && len(p.out) > 0
+	p.flushing = p.flushing || push
+	p.mu.Unlock()
+	if push {
+		p.push()
+	}
 	return len(b), nil
 }
 
-// wake starts the flusher if there is something to write; mu is held.
-func (p *peer) wake() {
-	if !p.flushing && len(p.out) > 0 {
-		p.flushing = true
-		go p.flush()
+// makeRoom gets a buffer for n more bytes, or cuts a peer that has too much
+// waiting for it; mu is held.
+func (p *peer) makeRoom(n int) bool {
+	if len(p.out)+p.flow.bytes+n > p.limits.Pending {
+		p.cut()
+		return false
+	}
+	if p.out == nil {
+		p.out = (*writeBuffers.Get().(*[]byte))[:0]
+	}
+	return true
+}
+
+// cut ends a connection at once; mu is held.
+func (p *peer) cut() {
+	p.closed, p.out, p.flow.held = true, nil, nil
+	_ = p.Conn.Close()
+}
+
+// push writes everything that is queued in one go, until nothing is. Whoever
+// set flushing calls it. It does not wait for a slow peer: that is left to a
+// goroutine of its own.
+func (p *peer) push() {
+	for p.nextBatch() {
+		if p.socket == nil || !p.try() {
+			go p.flush()
+			return
+		}
 	}
 }
 
-// flush writes everything that is queued in one go, until nothing is. Under
-// load this coalesces packets, which is what makes the broker cheap.
+// try writes as much of the batch as the socket takes at once, and says
+// whether that was all.
+func (p *peer) try() bool {
+	if err := p.socket.Write(p.writable); err != nil {
+		p.writeErr = err
+	}
+	return p.written == len(p.batch) || p.writeErr != nil
+}
+
+// writeNow is called with the socket, once.
+func (p *peer) writeNow(fd uintptr) bool {
+	for {
+		n, err := syscall.Write(int(fd), p.batch[p.written:])
+		p.written += max(0, n)
+		switch err {
+		case syscall.EINTR:
+			continue
+		case nil, syscall.EAGAIN:
+		default:
+			p.writeErr = err
+		}
+		return true
+	}
+}
+
+// flush writes the rest of the batch and what was queued meanwhile.
 func (p *peer) flush() {
 	for {
 		p.mu.Lock()
-		if len(p.out) == 0 {
-			p.flushing = false
-			closed := p.closed
-			p.mu.Unlock()
-			if closed {
-				_ = p.Conn.Close()
-			}
-			return
-		}
-		batch := p.out
-		p.out, p.spare = p.spare[:0], nil
 		timeout := writeTimeout
 		if p.closed {
 			timeout = closeTimeout
 		}
 		_ = p.Conn.SetWriteDeadline(time.Now().Add(timeout))
 		p.mu.Unlock()
-
-		_, err := p.Conn.Write(batch)
-
-		p.mu.Lock()
-		if cap(batch) <= keepBuffer {
-			p.spare = batch[:0]
+		_, p.writeErr = p.Conn.Write(p.batch[p.written:])
+		_ = p.Conn.SetWriteDeadline(time.Time{}) // an old one would fail the next push
+		if !p.nextBatch() {
+			return
 		}
-		if err != nil {
-			p.closed, p.out = true, nil
-		}
-		p.mu.Unlock()
 	}
+}
+
+// nextBatch puts away what was written and takes what is queued. It returns
+// false if that is nothing.
+func (p *peer) nextBatch() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.batch != nil && cap(p.batch) <= keepBuffer {
+		b := p.batch[:0]
+		writeBuffers.Put(&b)
+	}
+	if p.writeErr != nil {
+		p.closed, p.out = true, nil
+		_ = p.Conn.Close() // wakes the reader
+	}
+	p.batch, p.written, p.writeErr = p.out, 0, nil
+	p.out = nil
+	if len(p.batch) > 0 {
+		return true
+	}
+	p.batch, p.flushing = nil, false
+	if p.closed {
+		_ = p.Conn.Close()
+	}
+	return false
 }
 
 // Close lets what is queued go out, but not for long, and wakes the reader.
@@ -177,13 +257,4 @@ func (p *peer) limitFlow(window int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flow.window = window
-	p.in.acks = window > 0
-}
-
-// acknowledged lets as many held messages go as were acknowledged.
-func (p *peer) acknowledged(n int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.out = p.flow.release(p.out, n)
-	p.wake()
 }

@@ -10,6 +10,7 @@ import (
 // that no client can fill the hub's memory with them.
 type shelf struct {
 	limits *Limits
+	index  sync.RWMutex // of the library's tree of retained messages; see retain
 
 	mu     sync.Mutex
 	topics map[string]kept

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
 )
 
 // maxWillDelay bounds how long a Will waits; it is the life of a session.
@@ -66,12 +67,10 @@ func (g *gate) sendWill(p *peer, will mochi.Will) {
 	if p.revoked.Load() || g.closing.Load() {
 		return
 	}
-	if err := g.server.Publish(will.TopicName, will.Payload, will.Retain, will.Qos); err != nil {
-		g.logger.Warn("publishing a Will", "client", p.cred.ID, "err", err)
-		return
+	m := &publication{topic: will.TopicName, payload: will.Payload, qos: will.Qos, retain: will.Retain, origin: p.cred.ID}
+	if len(will.User) > 0 {
+		m.props = &packets.Properties{User: will.User}
 	}
-	if will.Retain {
-		g.shelf.put(will.TopicName, p.cred.ID, len(will.Payload))
-	}
-	g.fleet.heard(p, will.TopicName, will.Payload)
+	g.carry(m)
+	g.overheard(p, m)
 }

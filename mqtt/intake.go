@@ -1,0 +1,201 @@
+package mqtt
+
+import (
+	"io"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// readSize is how much one read of a socket takes in: a burst of some
+	// dozen messages.
+	readSize = 16 << 10
+	// refreshEvery is how often the deadline of a busy client is moved.
+	refreshEvery = 250 * time.Millisecond
+)
+
+// readBuffers are shared by all connections: one that is silent holds none.
+var readBuffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
+
+// intake is the reading half of a peer: it cuts what the socket gives into
+// packets, has the fast path take those that it can, and lets the library read
+// the others, one at a time, as if the rest had never come. It is the reader's
+// goroutine's alone.
+type intake struct {
+	first int // longest first packet that is let through
+	most  int // longest later one that is looked at as a whole
+
+	buf        *[]byte // nil while nothing waits in it
+	start, end int     // what waits
+	pass       int     // bytes from start on that are the library's
+	need       int     // bytes of the packet that waits for its end
+	begun      bool    // the first packet was let through
+	blind      bool    // what comes is none of ours any more: the library will refuse it
+	now        time.Time
+	refreshed  time.Time
+}
+
+// next is the next whole packet that waits, nil if there is none. It returns
+// false if the first packet is not a CONNECT of bearable size.
+func (in *intake) next() (frame []byte, ok bool) {
+	if in.start == in.end || in.blind {
+		return nil, true
+	}
+	waiting := (*in.buf)[in.start:in.end]
+	if !in.begun && waiting[0] != typeConnect<<4 { // a TLS hello begins with 0x16
+		return nil, false
+	}
+	head, body, ok := frameLength(waiting)
+	switch {
+	case !in.begun && (!ok || body > in.first):
+		return nil, false
+	case !ok || body > in.most:
+		in.blind = true
+		return nil, true
+	case head == 0 || head+body > len(waiting):
+		in.need = head + body
+		return nil, true
+	}
+	in.begun = true
+	in.need = 0
+	return waiting[:head+body], true
+}
+
+// take hands the library as much of its bytes as fits into b.
+func (in *intake) take(b []byte) int {
+	if in.blind {
+		in.pass = in.end - in.start
+	}
+	if in.pass == 0 {
+		return 0
+	}
+	n := copy(b, (*in.buf)[in.start:in.start+in.pass])
+	in.start += n
+	in.pass -= n
+	in.rest() // the library may sit on a wrong password for a while
+	return n
+}
+
+// room is where the next bytes go, with space for the packet that has begun.
+func (in *intake) room(size int) []byte {
+	if in.start == in.end {
+		in.start, in.end = 0, 0
+	}
+	switch need := max(in.need, in.end-in.start+1); {
+	case in.buf == nil && size == readSize:
+		in.buf = readBuffers.Get().(*[]byte)
+	case in.buf == nil:
+		b := make([]byte, size)
+		in.buf = &b
+	case in.start+need > len(*in.buf):
+		old := in.buf
+		if need > len(*old) {
+			b := make([]byte, need)
+			in.buf = &b
+		}
+		in.end = copy(*in.buf, (*old)[in.start:in.end])
+		in.start = 0
+		if old != in.buf {
+			giveBack(old)
+		}
+	}
+	return (*in.buf)[in.end:]
+}
+
+// rest gives the buffer back while nothing waits in it.
+func (in *intake) rest() {
+	if in.buf != nil && in.start == in.end {
+		giveBack(in.buf)
+		in.buf, in.start, in.end = nil, 0, 0
+	}
+}
+
+func giveBack(b *[]byte) {
+	if len(*b) == readSize {
+		readBuffers.Put(b)
+	}
+}
+
+// Read gives the library the packets that are its own; see intake.
+func (p *peer) Read(b []byte) (int, error) {
+	in := &p.in
+	for {
+		if n := in.take(b); n > 0 {
+			p.settle() // the library may take its time with it
+			return n, nil
+		}
+		frame, ok := in.next()
+		switch {
+		case !ok:
+			_ = p.Close()
+			return 0, errFlood
+		case in.blind && in.start < in.end:
+		case frame == nil:
+			p.settle()
+			if err := p.fill(); err != nil {
+				return 0, err
+			}
+		case p.acknowledged(frame), p.gate != nil && p.gate.fast(p, frame):
+			in.start += len(frame)
+		default:
+			in.pass = len(frame)
+		}
+	}
+}
+
+// fill waits for more bytes. A socket is waited for without a buffer, so that
+// a thousand silent clients cost nothing; other connections keep a small one.
+func (p *peer) fill() error {
+	in := &p.in
+	if p.socket == nil {
+		n, err := p.Conn.Read(in.room(writeSize))
+		in.end += max(0, n)
+		if n > 0 {
+			err = nil
+		}
+		p.came()
+		return err
+	}
+	if err := p.socket.Read(p.readable); err != nil {
+		return err
+	}
+	p.came()
+	return p.readErr
+}
+
+// readNow reads what the socket has, and returns false if that is nothing.
+func (p *peer) readNow(fd uintptr) bool {
+	in := &p.in
+	room := in.room(readSize)
+	for {
+		n, err := syscall.Read(int(fd), room)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			in.rest()
+			return false
+		case err != nil:
+			p.readErr = err
+		case n == 0:
+			p.readErr = io.EOF
+		}
+		in.end += max(0, n)
+		return true
+	}
+}
+
+// came notes that the client is alive. The library moves the deadline for the
+// packets that it sees, which may be none for hours.
+func (p *peer) came() {
+	now := time.Now()
+	p.in.now = now
+	if p.gate == nil || p.stage.Load() != stageLive || now.Sub(p.in.refreshed) < refreshEvery {
+		return
+	}
+	p.in.refreshed = now
+	if k := p.client.State.Keepalive; k > 0 {
+		_ = p.Conn.SetReadDeadline(now.Add(time.Duration(k) * 1500 * time.Millisecond)) // MQTT 5.0 §3.1.2.10
+	}
+}
