@@ -116,6 +116,7 @@ func (p *peer) puback(id uint16) {
 // put into others. Before that it lets the readers run that have packets too:
 // the busier the broker, the more messages go out in one write.
 func (p *peer) settle() {
+	p.in.unsettled = 0
 	if len(p.outbox) > 0 {
 		runtime.Gosched()
 		p.outbox.push()

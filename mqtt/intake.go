@@ -32,6 +32,7 @@ type intake struct {
 	need       int     // bytes of the packet that waits for its end
 	begun      bool    // the first packet was let through
 	blind      bool    // what comes is none of ours any more: the library will refuse it
+	unsettled  int     // bytes read since the last settle
 	now        time.Time
 	refreshed  time.Time
 }
@@ -132,7 +133,6 @@ func (p *peer) Read(b []byte) (int, error) {
 			return 0, errFlood
 		case in.blind && in.start < in.end:
 		case frame == nil:
-			p.settle()
 			if err := p.fill(); err != nil {
 				return 0, err
 			}
@@ -148,6 +148,9 @@ func (p *peer) Read(b []byte) (int, error) {
 // a thousand silent clients cost nothing; other connections keep a small one.
 func (p *peer) fill() error {
 	in := &p.in
+	if p.socket == nil || in.unsettled >= readSize {
+		p.settle()
+	}
 	if p.socket == nil {
 		n, err := p.Conn.Read(in.room(writeSize))
 		in.end += max(0, n)
@@ -175,6 +178,7 @@ func (p *peer) readNow(fd uintptr) bool {
 			continue
 		case err == syscall.EAGAIN:
 			in.rest()
+			p.settle()
 			return false
 		case err != nil:
 			p.readErr = err
@@ -182,6 +186,7 @@ func (p *peer) readNow(fd uintptr) bool {
 			p.readErr = io.EOF
 		}
 		in.end += max(0, n)
+		in.unsettled += max(0, n)
 		return true
 	}
 }
