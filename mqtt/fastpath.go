@@ -135,12 +135,11 @@ func (g *gate) carry(m *publication) {
 }
 
 // overheard tells the fleet and the meter what a client said on a topic that
-// it may write.
+// it may write. They copy what they keep.
 func (g *gate) overheard(p *peer, m *publication) {
-	payload := m.keep().payload
-	g.fleet.heard(p, m.topic, payload)
+	g.fleet.heard(p, m.topic, m.payload)
 	if g.meter != nil {
-		g.meter.heard(m.topic, payload)
+		g.meter.heard(m.topic, m.payload)
 	}
 }
 

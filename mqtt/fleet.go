@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -146,7 +147,7 @@ func (f *fleet) heard(p *peer, topic string, payload []byte) {
 		f.lost++
 		return
 	}
-	f.push(event{peer: p, kind: eventHeard, topic: topic, payload: payload})
+	f.push(event{peer: p, kind: eventHeard, topic: topic, payload: bytes.Clone(payload)}) // it lies in a read buffer
 }
 
 func (f *fleet) connected(p *peer)    { f.happened(p, eventConnected) }

@@ -163,9 +163,7 @@ func (m *meter) heard(topic string, payload []byte) {
 		m.lost++
 		return
 	}
-	if len(payload) > maxMeterPayload {
-		payload = bytes.Clone(payload[:maxMeterPayload+1]) // too long, which is all that matters
-	}
+	payload = bytes.Clone(payload[:min(len(payload), maxMeterPayload+1)]) // what is longer is too long, which is all that matters
 	m.queue = append(m.queue, saying{topic, payload, m.clock.Now()})
 	select {
 	case m.wake <- struct{}{}:
