@@ -148,8 +148,12 @@ func (p *peer) makeRoom(n int) bool {
 // cut ends a connection at once; mu is held.
 func (p *peer) cut() {
 	p.closed, p.out, p.flow.held = true, nil, nil
-	_ = p.Conn.Close()
+	p.hangUp()
 }
+
+// hangUp closes the connection. Not at once: that waits until the reader lets
+// go of the socket, and it may be the reader who calls (see readNow).
+func (p *peer) hangUp() { go func() { _ = p.Conn.Close() }() }
 
 // push writes everything that is queued in one go, until nothing is. Whoever
 // set flushing calls it. It does not wait for a slow peer: that is left to a
@@ -217,7 +221,7 @@ func (p *peer) nextBatch() bool {
 	}
 	if p.writeErr != nil {
 		p.closed, p.out = true, nil
-		_ = p.Conn.Close() // wakes the reader
+		p.hangUp() // wakes the reader
 	}
 	p.batch, p.written, p.writeErr = p.out, 0, nil
 	p.out = nil
@@ -226,7 +230,7 @@ func (p *peer) nextBatch() bool {
 	}
 	p.batch, p.flushing = nil, false
 	if p.closed {
-		_ = p.Conn.Close()
+		p.hangUp()
 	}
 	return false
 }
@@ -240,7 +244,8 @@ func (p *peer) Close() error {
 	}
 	p.closed = true
 	if !p.flushing {
-		return p.Conn.Close()
+		p.hangUp()
+		return nil
 	}
 	now := time.Now()
 	_ = p.Conn.SetReadDeadline(now)
