@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +37,12 @@ type Vault interface {
 // Config is what a Broker is made of. Addr and Vault are needed, all else may
 // be left out.
 type Config struct {
-	Addr   string // TCP address to listen on, e.g. 127.0.0.1:1883
+	Addr string // TCP address to listen on, e.g. 127.0.0.1:1883
+	// SecureAddr is the address for TLS, "" for none, and TLS how it is spoken
+	// there. If it is busy the broker runs without it and says so.
+	SecureAddr string
+	TLS        *tls.Config
+
 	Vault  Vault
 	Clock  hub.Clock
 	Logger *slog.Logger
@@ -87,12 +93,9 @@ func New(cfg Config) (*Broker, error) {
 	if cfg.Report == nil {
 		cfg.Report = func(hub.Report) {}
 	}
-	listener, err := net.Listen("tcp", cfg.Addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, hub.Errorf(hub.Unavailable, "the MQTT address %s is in use: stop the other broker (perhaps mosquitto) or give homehub another address", cfg.Addr)
-	}
+	listener, err := openAddress(cfg.Addr)
 	if err != nil {
-		return nil, hub.Errorf(hub.Unavailable, "the MQTT address %s can not be opened: %v", cfg.Addr, err)
+		return nil, err
 	}
 	b := &Broker{cfg: cfg, limits: cfg.Limits.withDefaults(), turns: newTurns(), pinging: make(chan struct{}, 1), births: make(chan struct{}, 1)}
 	b.troubles = newTroubles(cfg.Condition)
@@ -121,12 +124,47 @@ func New(cfg Config) (*Broker, error) {
 	if err := errors.Join(b.server.AddHook(b.gate, nil), b.server.AddListener(b.guard)); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
+	b.listenSecure()
 	if err := b.restore(); err != nil {
 		// Devices announce themselves again, so a lost snapshot is no reason
 		// to leave the house without a broker.
 		cfg.Logger.Warn("restoring retained messages", "err", err)
 	}
 	return b, nil
+}
+
+// openAddress listens on an address; see New for its errors.
+func openAddress(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, hub.Errorf(hub.Unavailable, "the MQTT address %s is in use: stop the other broker (perhaps mosquitto) or give homehub another address", addr)
+	}
+	if err != nil {
+		return nil, hub.Errorf(hub.Unavailable, "the MQTT address %s can not be opened: %v", addr, err)
+	}
+	return l, nil
+}
+
+// listenSecure opens the address for TLS, if there is one to open.
+func (b *Broker) listenSecure() {
+	if b.cfg.SecureAddr == "" || b.cfg.TLS == nil {
+		return
+	}
+	l, err := openAddress(b.cfg.SecureAddr)
+	if err != nil {
+		b.cfg.Logger.Warn("listening for MQTT over TLS", "err", err)
+		b.troubles.set(time.Now(), "tls", err.Error(), 100*365*24*time.Hour)
+		return
+	}
+	b.guard.secure, b.guard.tls = l, b.cfg.TLS
+}
+
+// SecureAddr is where the broker listens for TLS, nil if it does not.
+func (b *Broker) SecureAddr() net.Addr {
+	if b.guard.secure == nil {
+		return nil
+	}
+	return b.guard.secure.Addr()
 }
 
 // capabilities are the limits that the library keeps itself.

@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -22,16 +23,20 @@ const acceptPause = 50 * time.Millisecond
 // bounds connections before they cost anything.
 type guard struct {
 	listener net.Listener
+	secure   net.Listener // nil: no TLS
+	tls      *tls.Config
 	limits   *Limits
 	door     *door
 	logger   *slog.Logger
 	gone     func(p *peer)             // the library let go of p
 	panicked func(p *peer, reason any) // and did so by a panic
 
-	wg      sync.WaitGroup
-	serving chan struct{} // closed when Serve returned
-	done    chan struct{}
-	once    sync.Once
+	mu        sync.Mutex
+	establish listeners.EstablishFn // nil: nobody is served yet
+	closed    bool
+	wg        sync.WaitGroup
+	serving   chan struct{} // closed when Serve returned
+	done      chan struct{}
 }
 
 var _ listeners.Listener = (*guard)(nil)
@@ -51,34 +56,64 @@ func (g *guard) Init(*slog.Logger) error { return nil }
 // Serve accepts connections until Close.
 func (g *guard) Serve(establish listeners.EstablishFn) {
 	defer close(g.serving)
+	g.mu.Lock()
+	g.establish = establish
+	g.mu.Unlock()
+	var accepting sync.WaitGroup
+	accepting.Go(func() { g.accept(g.listener, nil) })
+	if g.secure != nil {
+		accepting.Go(func() { g.accept(g.secure, g.tls) })
+	}
+	accepting.Wait()
+}
+
+func (g *guard) accept(l net.Listener, secret *tls.Config) {
 	for {
-		c, err := g.listener.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			g.logger.Debug("accepting a connection", "err", err)
-			select {
-			case <-g.done:
-				return
-			case <-time.After(acceptPause):
-			}
+		c, err := l.Accept()
+		if err == nil {
+			g.take(c, secret)
 			continue
 		}
-		if p := g.admit(c, time.Now()); p != nil {
-			g.wg.Go(func() { g.host(p, establish) })
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		g.logger.Debug("accepting a connection", "err", err)
+		select {
+		case <-g.done:
+			return
+		case <-time.After(acceptPause):
 		}
 	}
 }
 
+// take serves a connection in a goroutine of its own, or closes it.
+func (g *guard) take(c net.Conn, secret *tls.Config) {
+	p := g.admit(c, secret, time.Now())
+	if p == nil {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed || g.establish == nil {
+		g.door.leave(p)
+		_ = p.Close()
+		return
+	}
+	g.wg.Go(func() { g.host(p, g.establish) })
+}
+
 // admit makes a peer of a connection, or closes it.
-func (g *guard) admit(c net.Conn, now time.Time) *peer {
+func (g *guard) admit(c net.Conn, secret *tls.Config, now time.Time) *peer {
 	addr := addrOf(c)
 	if !g.door.welcome(addr, now) {
 		discard(c)
 		return nil
 	}
-	p := newPeer(c, addr, g.limits)
+	whole := c
+	if secret != nil {
+		whole = secured{tls.Server(c, secret)}
+	}
+	p := newPeer(whole, addr, g.limits)
 	leave, ok := g.door.enter(p, now)
 	if leave != nil {
 		_ = leave.Close()
@@ -112,10 +147,17 @@ func (g *guard) host(p *peer, establish listeners.EstablishFn) {
 // Close stops accepting. It leaves the connections to stop, as the library's
 // closer takes a read lock twice and can deadlock (its issue 488).
 func (g *guard) Close(listeners.CloseFn) {
-	g.once.Do(func() {
-		close(g.done)
-		_ = g.listener.Close()
-	})
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed {
+		return
+	}
+	g.closed = true
+	close(g.done)
+	_ = g.listener.Close()
+	if g.secure != nil {
+		_ = g.secure.Close()
+	}
 }
 
 // wait waits until every connection's goroutine ended, or d passed.

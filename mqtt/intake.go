@@ -13,6 +13,8 @@ const (
 	readSize = 16 << 10
 	// refreshEvery is how often the deadline of a busy client is moved.
 	refreshEvery = 250 * time.Millisecond
+	// headerMost is the longest fixed header.
+	headerMost = 5
 )
 
 // readBuffers are shared by all connections: one that is silent holds none.

@@ -80,11 +80,6 @@ func (r *routes) to(topic string) *route {
 	return made
 }
 
-// reaches says whether anybody who is connected gets messages on a topic.
-func (r *routes) reaches(topic string) bool {
-	return slices.ContainsFunc(r.to(topic).targets, func(t target) bool { return t.peer.stage.Load() != stageEnded })
-}
-
 // forget is called whenever subscriptions or connections changed.
 func (r *routes) forget() {
 	r.mu.Lock()

@@ -32,7 +32,7 @@ var rules = map[string]rule{
 	"systemd": {},
 	// Level 1: the vocabulary, and the one library they wrap.
 	"dsmr":      {own: []string{"hub"}, foreign: []string{"go.bug.st/serial", "golang.org/x/sys"}},
-	"mqtt":      {own: []string{"hub"}, foreign: []string{"github.com/mochi-mqtt/server/v2"}},
+	"mqtt":      {own: []string{"hub"}, foreign: []string{"github.com/mochi-mqtt/server/v2", "github.com/gorilla/websocket"}},
 	"gpio":      {own: []string{"hub"}, foreign: []string{"periph.io/x/conn/v3", "periph.io/x/host/v3"}},
 	"tariff":    {own: []string{"hub"}},
 	"scheduler": {own: []string{"hub"}},
