@@ -64,6 +64,11 @@ type Config struct {
 	ReadOpen bool     // looking needs no log-in; changing always does
 	Hosts    []string // names the hub is called by beside hub.local and its own addresses
 
+	// Websocket takes MQTT at /mqtt, nil: none; Authority is the certificate,
+	// in PEM, by which devices know the hub's broker, nil: not to be had.
+	Websocket http.Handler
+	Authority []byte
+
 	// Preview is what the plan would be if device d had schedule s; nil: the
 	// editor shows none.
 	Preview func(d hub.Device, s hub.Schedule) (hub.Planned, error)
@@ -110,7 +115,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.routes = s.table()
-	s.handler = s.guard(s.mux())
+	s.handler = s.guard(s.beside(s.mux()))
 	return s, nil
 }
 

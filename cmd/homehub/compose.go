@@ -46,17 +46,18 @@ type installation struct {
 	zone   *time.Location
 	logger *slog.Logger
 
-	health *hub.Health
-	db     *tsdb.DB
-	store  *store.Store
-	broker *mqtt.Broker
-	relays *gpio.Relays // nil: this machine has no header
-	inputs *gpio.Inputs
-	hooks  *mqtt.Webhooks
-	hub    *hub.Hub
-	loop   *scheduler.Loop
-	pages  *webui.Server
-	web    net.Listener
+	health    *hub.Health
+	authority []byte // the hub's certificate, for devices that speak TLS
+	db        *tsdb.DB
+	store     *store.Store
+	broker    *mqtt.Broker
+	relays    *gpio.Relays // nil: this machine has no header
+	inputs    *gpio.Inputs
+	hooks     *mqtt.Webhooks
+	hub       *hub.Hub
+	loop      *scheduler.Loop
+	pages     *webui.Server
+	web       net.Listener
 
 	closers []func() error
 	beats   beats
@@ -132,8 +133,9 @@ func (i *installation) buildBroker() error {
 			return err
 		}
 	}
+	secure, secret := i.secureBroker()
 	i.broker, err = mqtt.New(mqtt.Config{
-		Addr: i.cfg.MQTT.Listen, Vault: i.store, Clock: i.opt.clock, Logger: i.part("broker"),
+		Addr: i.cfg.MQTT.Listen, SecureAddr: secure, TLS: secret, Vault: i.store, Clock: i.opt.clock, Logger: i.part("broker"),
 		Report:    func(r hub.Report) { i.hub.Report(r) },
 		Condition: i.condition("broker"),
 		StateFile: i.cfg.Data.Dir + "/retained.bin",
@@ -242,7 +244,7 @@ func (i *installation) buildPages() error {
 		Devices: deviceDesk{i.hub, i.store, i.broker}, Feeds: feedShelf{i.db, i.hub}, Users: people{i.store},
 		Tokens: tokens{i.store}, TokenList: tokens{i.store}.list, Clients: clientDesk{i.store, i.broker, i.opt.clock},
 		Health: i.health, Logs: i.opt.ring, Version: version(), ReadOpen: i.cfg.Web.ReadOpen, Hosts: i.cfg.Web.Hosts,
-		Preview: i.loop.Preview,
+		Preview: i.loop.Preview, Websocket: i.broker.Websocket(), Authority: i.authority,
 		Audit: func(who, what string) {
 			if err := i.store.Audit(who, what); err != nil {
 				i.logger.Warn("writing the audit log", "err", err)

@@ -47,7 +47,8 @@ type WebConfig struct {
 
 // MQTTConfig is the table [mqtt].
 type MQTTConfig struct {
-	Listen string `toml:"listen" doc:"Address and port for plugs, chargers and programs."`
+	Listen    string `toml:"listen" doc:"Address and port for plugs, chargers and programs."`
+	ListenTLS string `toml:"listen_tls" doc:"The same over TLS, for those that were given the hub's certificate (/hub-ca.pem on its pages); empty: none."`
 }
 
 // MeterConfig is the table [meter].
@@ -97,7 +98,7 @@ type LogConfig struct {
 func defaults() Config {
 	return Config{
 		Web:   WebConfig{Listen: ":80", Hosts: []string{}},
-		MQTT:  MQTTConfig{Listen: ":1883"},
+		MQTT:  MQTTConfig{Listen: ":1883", ListenTLS: ":8883"},
 		Meter: MeterConfig{Kind: "serial", Port: "auto", Topics: map[string]string{}},
 		Data:  DataConfig{Dir: "/var/lib/homehub", Interval: duration(10 * time.Second), Window: duration(time.Minute)},
 		House: HouseConfig{Zone: "Europe/Amsterdam", ImportLimit: 17_250, Phases: 3, Fuse: 25, PeakPrice: 53, ReplanGain: 2},
@@ -215,8 +216,8 @@ func (c Config) check() (errs []*configError) {
 	bad := func(key, text string, args ...any) {
 		errs = append(errs, &configError{key: key, text: fmt.Sprintf(text, args...)})
 	}
-	for key, addr := range map[string]string{"web.listen": c.Web.Listen, "mqtt.listen": c.MQTT.Listen} {
-		if _, _, err := net.SplitHostPort(addr); err != nil {
+	for key, addr := range map[string]string{"web.listen": c.Web.Listen, "mqtt.listen": c.MQTT.Listen, "mqtt.listen_tls": c.MQTT.ListenTLS} {
+		if _, _, err := net.SplitHostPort(addr); err != nil && (addr != "" || key != "mqtt.listen_tls") {
 			bad(key, "%q is not an address with a port, like \":80\" or \"192.168.1.10:80\"", addr)
 		}
 	}
