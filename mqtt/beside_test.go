@@ -102,10 +102,10 @@ func reachable(addr string) bool {
 	return true
 }
 
-func startOurs(t *testing.T) (*exec.Cmd, string) {
+func startOurs(t *testing.T, env ...string) (*exec.Cmd, string) {
 	t.Helper()
 	cmd := exec.Command("taskset", "-c", "0", os.Args[0], "-test.run=^TestBrokerProcess$")
-	cmd.Env = append(os.Environ(), "HOMEHUB_BROKER=1")
+	cmd.Env = append(append(os.Environ(), "HOMEHUB_BROKER=1"), env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -126,7 +126,11 @@ func TestBrokerProcess(t *testing.T) {
 	if os.Getenv("HOMEHUB_BROKER") == "" {
 		t.Skip("runs within TestBesideMosquitto")
 	}
-	b, err := New(Config{Addr: "127.0.0.1:0", Vault: openVault{}, Limits: Limits{ConnectRate: 1e6, MessageRate: 1e7, Connections: 500, PerAddress: 500}})
+	if few := os.Getenv("HOMEHUB_BROKER_FEW"); few != "" {
+		n, _ := strconv.ParseUint(few, 10, 64)
+		fewDescriptors(t, n)
+	}
+	b, err := New(Config{Addr: "127.0.0.1:0", Vault: openVault{}, Limits: Limits{ConnectRate: 1e6, MessageRate: 1e7, Connections: 5000, PerAddress: 5000}})
 	if err != nil {
 		t.Fatal(err)
 	}

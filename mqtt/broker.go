@@ -119,7 +119,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b.guard = &guard{
 		listener: listener, limits: &b.limits, door: b.door, logger: cfg.Logger,
-		gone: b.gone, panicked: b.panicked, serving: make(chan struct{}), done: make(chan struct{}),
+		gone: b.gone, panicked: b.panicked, starved: b.starved, serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := errors.Join(b.server.AddHook(b.gate, nil), b.server.AddListener(b.guard)); err != nil {
 		return nil, errors.Join(err, listener.Close())
@@ -331,6 +331,11 @@ func (b *Broker) panicked(p *peer, _ any) {
 	if will := cl.Properties.Will; will.Flag == 1 {
 		b.gate.sendWill(p, will)
 	}
+}
+
+// starved tells that connections wait for others to end.
+func (b *Broker) starved(err error) {
+	b.troubles.set(time.Now(), "starved", fmt.Sprintf("so many connections are open that new ones have to wait (%v)", err), troubleTime)
 }
 
 // within runs f and says whether it ended in time.

@@ -106,10 +106,14 @@ func TestUnpairedDeviceIsForgottenAfterAWhile(t *testing.T) {
 		t.Errorf("said %q, want %q", got, want)
 	}
 	for i := range 20 {
-		tr.set(at, name(i), "x", time.Minute)
+		tr.set(at, "login "+name(i), "x", time.Minute)
 	}
 	if len(tr.list) != maxTroubles {
 		t.Errorf("%d troubles, want at most %d", len(tr.list), maxTroubles)
+	}
+	tr.set(at, "state", "the card is full", time.Minute)
+	if !strings.Contains(said[len(said)-1], "the card is full") {
+		t.Error("guesses at passwords hide that the card is full")
 	}
 }
 

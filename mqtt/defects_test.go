@@ -41,6 +41,35 @@ func TestDefect1AcceptOutlivesErrors(t *testing.T) {
 	}
 }
 
+// The real thing: a process that may open few files, and whoever wants holding
+// connections that say nothing. Who has a credential comes in all the same.
+func TestDefect1NoDescriptorsLeft(t *testing.T) {
+	t.Parallel()
+	if *bare {
+		t.Skip("see above")
+	}
+	cmd, addr := startOurs(t, "HOMEHUB_BROKER_FEW=30")
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	h := &house{vault: newVault(), addr: addr}
+	device := func(id string) paho.Client {
+		h.vault.secrets[id] = id
+		return h.dial(t, id)
+	}
+	got := listen(t, device("before"), "a/#", 1)
+	var silent []*raw
+	for range 200 {
+		silent = append(silent, h.raw(t, "")) // the kernel takes them, the broker can not
+	}
+	during := device("during")
+	say(t, during, "a/x", 1, false, "through")
+	want(t, got, "a/x", "through")
+	for _, c := range silent {
+		c.Close()
+	}
+	say(t, device("after"), "a/x", 1, false, "later")
+	want(t, got, "a/x", "later")
+}
+
 // faulty fails to accept as if there were no file descriptors left.
 type faulty struct {
 	net.Listener

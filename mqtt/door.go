@@ -83,6 +83,18 @@ func (d *door) oldestUnknown(addr netip.Addr, same bool) (oldest *peer) {
 	return oldest
 }
 
+// dismissOne takes out the peer that waits longest without having logged in,
+// nil if all have.
+func (d *door) dismissOne() *peer {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	p := d.oldestUnknown(netip.Addr{}, false)
+	if p != nil {
+		d.remove(p)
+	}
+	return p
+}
+
 // leave takes a peer out again.
 func (d *door) leave(p *peer) {
 	d.mu.Lock()

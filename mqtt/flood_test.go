@@ -1,6 +1,7 @@
 package mqtt
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"flag"
@@ -11,8 +12,10 @@ import (
 	"runtime"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -22,7 +25,8 @@ import (
 var flood = flag.Duration("flood", 2*time.Second, "how long the flood test attacks the broker")
 
 // Everything an attacker in the network can do without a credential, all at
-// once, from several addresses. Paired devices must not notice.
+// once, from several addresses, until no descriptor is left. Paired devices
+// must not notice.
 func TestFlood(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes a while")
@@ -53,8 +57,8 @@ func TestFlood(t *testing.T) {
 
 	ctx, cancel := context.WithTimeout(t.Context(), *flood)
 	defer cancel()
-	var wg sync.WaitGroup
-	wg.Go(func() { attacker(ctx, t, h.addr, v.secret("stalled")) })
+	ended := attacker(ctx, t, h.addr, v.secret("stalled"))
+	fewDescriptors(t, 60) // fewer than the door would let in
 
 	sent := int64(0)
 	tick := time.NewTicker(time.Second / rate)
@@ -85,7 +89,10 @@ func TestFlood(t *testing.T) {
 	if p99 > limit {
 		t.Errorf("p99 is %v", p99)
 	}
-	wg.Wait()
+	ended()
+	if !raceEnabled && !strings.Contains(h.all(), "have to wait") {
+		t.Error("descriptors never ran out")
+	}
 	began := time.Now()
 	if c, err := h.try(name(0), v.secret(name(0))); err != nil {
 		t.Errorf("a device can not connect after the flood: %v", err)
@@ -104,13 +111,40 @@ func TestFlood(t *testing.T) {
 		sent, late.quantile(0.5), p99, late.quantile(1), grown>>10, reconnect, time.Since(began))
 }
 
+// fewDescriptors lets this process open n more for the rest of the test.
+func fewDescriptors(t *testing.T, n uint64) {
+	t.Helper()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Skip("needs /proc")
+	}
+	var before syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before); err != nil {
+		t.Fatal(err)
+	}
+	low := before
+	low.Cur = uint64(len(open)) + n
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Setrlimit(syscall.RLIMIT_NOFILE, &before) })
+}
+
 // attacker runs TestAttacker in a process of its own, so that its memory and
-// descriptors are not the broker's.
-func attacker(ctx context.Context, t *testing.T, addr, secret string) {
+// descriptors are not the broker's, and returns how to wait for its end.
+func attacker(ctx context.Context, t *testing.T, addr, secret string) (wait func()) {
+	t.Helper()
 	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestAttacker$", "-flood="+flood.String())
 	cmd.Env = append(os.Environ(), "HOMEHUB_ATTACK="+addr, "HOMEHUB_ATTACK_SECRET="+secret)
-	if out, err := cmd.CombinedOutput(); err != nil && ctx.Err() == nil {
-		t.Errorf("the attacker failed: %v\n%s", err, out)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := cmd.Wait(); err != nil && ctx.Err() == nil {
+			t.Errorf("the attacker failed: %v\n%s", err, out.String())
+		}
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/listeners"
@@ -17,6 +18,10 @@ import (
 // acceptPause is how long Accept rests after an error such as a lack of file
 // descriptors. The library's own listeners end for good there (defect 1).
 const acceptPause = 50 * time.Millisecond
+
+// dismissPause is how long it rests after it sent somebody away for whoever
+// waits: that many have this long to log in.
+const dismissPause = 5 * time.Millisecond
 
 // guard is the listener that the library serves on. It outlives errors of
 // Accept, turns a panic in the library into the end of one connection, and
@@ -30,6 +35,7 @@ type guard struct {
 	logger   *slog.Logger
 	gone     func(p *peer)             // the library let go of p
 	panicked func(p *peer, reason any) // and did so by a panic
+	starved  func(err error)           // no descriptor is left for a connection
 
 	mu        sync.Mutex
 	establish listeners.EstablishFn // nil: nobody is served yet
@@ -78,10 +84,18 @@ func (g *guard) accept(l net.Listener, secret *tls.Config) {
 			return
 		}
 		g.logger.Debug("accepting a connection", "err", err)
+		pause := acceptPause
+		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) {
+			g.starved(err)
+			if p := g.door.dismissOne(); p != nil {
+				_ = p.Close() // makes room for one that may be paired
+				pause = dismissPause
+			}
+		}
 		select {
 		case <-g.done:
 			return
-		case <-time.After(acceptPause):
+		case <-time.After(pause):
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -132,6 +133,13 @@ func (h *house) last() string {
 		return ""
 	}
 	return h.conditions[len(h.conditions)-1]
+}
+
+// all is every condition that was reported.
+func (h *house) all() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.Join(h.conditions, "\n")
 }
 
 // next is the next report that matches.

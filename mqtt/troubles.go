@@ -40,11 +40,13 @@ func newTroubles(condition func(hub.Condition, string)) *troubles {
 	return &troubles{condition: condition}
 }
 
-// set adds or renews a trouble and says whether it is new.
+// set adds or renews a trouble and says whether it is new. Those about one
+// address, whose key has a space before it, are bounded in number; the others
+// are few.
 func (t *troubles) set(now time.Time, key, reason string, d time.Duration) bool {
 	t.mu.Lock()
 	i := slices.IndexFunc(t.list, func(o trouble) bool { return o.key == key })
-	if i < 0 && len(t.list) >= maxTroubles {
+	if aboutOne := strings.Contains(key, " "); aboutOne && i < 0 && len(t.list) >= maxTroubles {
 		t.mu.Unlock()
 		return false // there is enough to look at
 	}
