@@ -156,11 +156,7 @@ func (w *wire) sub(s ...packets.Subscription) []byte {
 		pk.Properties.SubscriptionIdentifier = []int{s[0].Identifier}
 	}
 	w.put(pk)
-	got := w.get()
-	if got.FixedHeader.Type != packets.Suback || got.PacketID != w.next {
-		w.t.Fatalf("no SUBACK but %+v", got)
-	}
-	return got.ReasonCodes
+	return w.expect(packets.Suback, w.next).ReasonCodes
 }
 
 // pub publishes and goes through the exchange of its QoS.

@@ -1,0 +1,77 @@
+package mqtt
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+)
+
+// The library writes where a retained message is while it looks through the
+// tree for one who subscribes to everything. Only the race detector sees it.
+func TestRetainingRacesWithNobody(t *testing.T) {
+	v := newVault()
+	for i := range 3 {
+		v.add(name(i), "", rw("#"))
+	}
+	h := open(t, v, func(c *Config) { c.Limits.MessageRate = 100_000 })
+	var wg sync.WaitGroup
+	for i := range 2 {
+		pub, _ := h.wire(t, 4, hello{user: name(i)})
+		wg.Go(func() {
+			for n := range 100 {
+				pub.pub(msg(fmt.Sprint("a/", i, "/", n%10), 1, true, []string{"x", ""}[n/10%2]))
+				_ = h.Publish("a/hub", []byte(fmt.Sprint(n%2)), true)
+			}
+		})
+	}
+	sub, _ := h.wire(t, 4, hello{user: name(2)})
+	for range 30 {
+		sub.sub(packets.Subscription{Filter: "#", Qos: 0})
+		sub.early = nil
+	}
+	wg.Wait()
+}
+
+// Whoever subscribes while a retained topic changes never takes an old value
+// for the present one.
+func TestRetainedNeverComesAfterANewerOne(t *testing.T) {
+	v := newVault()
+	v.add("pub", "", rw("#"))
+	v.add("sub", "", rw("#"))
+	h := open(t, v, func(c *Config) { c.Limits.MessageRate, c.Limits.ConnectRate = 100_000, 10_000 })
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for n := 1; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				_ = h.Publish("a/x", []byte(fmt.Sprint(n)), true)
+			}
+		}
+	}()
+	eventually(t, "there is one", func() bool { return len(h.server.Topics.Messages("a/x")) == 1 })
+	for range 100 {
+		sub, _ := h.wire(t, 4, hello{user: "sub"})
+		sub.sub(packets.Subscription{Filter: "a/#", Qos: 0})
+		last := 0
+		for range 20 {
+			pk, ok := sub.take(5 * time.Second)
+			n := 0
+			if _, err := fmt.Sscan(string(pk.Payload), &n); err != nil || !ok {
+				t.Fatalf("got %+v", pk)
+			}
+			if n < last {
+				t.Fatalf("%d came after %d", n, last)
+			}
+			last = n
+		}
+		sub.Close()
+	}
+	close(stop)
+	<-stopped
+}
