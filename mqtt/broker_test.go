@@ -59,6 +59,9 @@ func TestLogins(t *testing.T) {
 		{"another's client id", "other", "plug", v.secret("plug"), false},
 		{"anonymous", "plug", "", "", false},
 		{"default of EmonESP", "emonpi", "emonpi", "emonpimqtt2016", false},
+		{"default of OpenEVSE", "openevse", "emonpi", "emonpimqtt2016", false},
+		{"default of Tasmota", "DVES_1", "DVES_USER", "DVES_PASS", false},
+		{"what people choose", "plug", "admin", "admin", false},
 		{"the broker's own id", "inline", "inline", "", false},
 		{"client id in other case", "PLUG", "plug", v.secret("plug"), false},
 	} {
@@ -72,6 +75,14 @@ func TestLogins(t *testing.T) {
 	}
 	eventually(t, "the refusal is on the status page", func() bool {
 		return strings.HasPrefix(h.last(), "degraded a device at 127.0.0.1")
+	})
+	c, err := h.try("plug", "emonpimqtt2016", func(o *paho.ClientOptions) { o.SetUsername("emonpi") })
+	c.Disconnect(0)
+	if err == nil {
+		t.Error("a well-known log-in is let in")
+	}
+	eventually(t, "it says that the device was never paired", func() bool {
+		return strings.Contains(h.last(), `127.0.0.1 tried to log in with the name "emonpi" (a device that was never paired)`)
 	})
 }
 
@@ -153,6 +164,46 @@ func TestRevoke(t *testing.T) {
 	}
 	say(t, eye, "emon/end", 1, false, "")
 	want(t, got, "emon/end", "")
+}
+
+// A credential that was replaced ends what the old one began, as when a plug
+// was reset and paired again.
+func TestReplacedCredential(t *testing.T) {
+	v := newVault()
+	v.add("plug", "", rw("emon/plug/#"), rw("old/#"))
+	v.add("eye", "", rw("#"))
+	h := open(t, v)
+	got := listen(t, h.dial(t, "eye"), "old/#", 1)
+	lost := make(chan struct{})
+	keep := func(o *paho.ClientOptions) {
+		o.SetCleanSession(false).SetConnectionLostHandler(func(paho.Client, error) { close(lost) })
+	}
+	plug := h.dial(t, "plug", keep)
+	listen(t, plug, "old/#", 1)
+	say(t, plug, "old/config", 1, true, "kept")
+	want(t, got, "old/config", "kept")
+
+	before := v.secret("plug")
+	v.add("plug", "", rw("emon/plug/#"))
+	h.Revoke("plug")
+	select {
+	case <-lost:
+	case <-time.After(3 * time.Second):
+		t.Fatal("the old connection lives on")
+	}
+	want(t, got, "old/config", "") // cleared
+	if c, err := h.try("plug", before); err == nil {
+		c.Disconnect(0)
+		t.Error("the old secret opens")
+	}
+	again, ack := h.wire(t, 4, hello{user: "plug", keep: true})
+	if ack.SessionPresent {
+		t.Error("the old session is taken over")
+	}
+	_ = h.Publish("old/x", []byte("x"), false)
+	if _, ok := again.hear(100 * time.Millisecond); ok {
+		t.Error("it hears what only the old credential may")
+	}
 }
 
 func TestShutdownIsQuickAndSendsNoWills(t *testing.T) {

@@ -56,11 +56,9 @@ func (m *publication) packet(qos byte, retain bool, id uint16) packets.Packet {
 // messageOf is a PUBLISH that the library decoded.
 func messageOf(pk packets.Packet) *publication {
 	m := &publication{topic: pk.TopicName, payload: pk.Payload, qos: pk.FixedHeader.Qos, retain: pk.FixedHeader.Retain, origin: pk.Origin, expiry: pk.Expiry}
-	if pk.ProtocolVersion == 5 {
+	if hasProperties(&pk.Properties) {
 		props := pk.Properties.Copy(false)
-		if hasProperties(&props) {
-			m.props = &props
-		}
+		m.props = &props
 	}
 	return m
 }
