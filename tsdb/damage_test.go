@@ -153,6 +153,27 @@ func TestEveryBitMatters(t *testing.T) {
 	}
 }
 
+// TestABitInAnIndexChangesNoMean flips bits in the columns of an index, where
+// the sums and waypoints are that means are made of.
+func TestABitInAnIndexChangesNoMean(t *testing.T) {
+	whole, n := lived(t)
+	q := Query{Start: t0, End: t0.Add(time.Duration(n) * 10 * time.Second), Step: 100 * time.Minute, Of: Mean}
+	clean := whole.after(func() bool { return true }, func(n int) int { return n - 1 })
+	want := query(t, mustOpen(t, Config{FS: clean}), "house", q)
+	columns := idxHead + 2*idxDirLen
+	size := len(whole.names["/data/seg-000001.hhx"].data)
+	for at := columns; at < size; at += 1 + (size-columns)/50 {
+		fsys := whole.after(func() bool { return true }, func(n int) int { return n - 1 })
+		fsys.flip("000001.hhx", at)
+		db := mustOpen(t, Config{FS: fsys})
+		for i, p := range query(t, db, "house", q) {
+			if p != want[i] {
+				t.Fatalf("bit in byte %d of %d: mean %d is %v, was %v", at, size, i, p, want[i])
+			}
+		}
+	}
+}
+
 // TestAScannedSegmentIsNotBelieved flips bits in a segment that has no index,
 // so that only the chunks' own checksums can tell.
 func TestAScannedSegmentIsNotBelieved(t *testing.T) {
