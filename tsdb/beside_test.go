@@ -12,7 +12,7 @@ import (
 // durable before an open must be there, to the bit, and nothing may count as
 // damaged.
 func TestAReaderBesideTheWriterSeesNothingTorn(t *testing.T) {
-	points := int64(150_000)
+	points := int64(80_000)
 	if testing.Short() || raceEnabled {
 		points = 30_000
 	}

@@ -80,7 +80,7 @@ func TestReadersDoNotDisturbTheWriter(t *testing.T) {
 // for longer than a block is copied. The bound is wide, as other work on the
 // machine is in the figures too; the log has the ratio.
 func TestAppendIsAsFastBesideReaders(t *testing.T) {
-	rounds, seconds, blocks := 5, 60, int64(40)
+	rounds, seconds, blocks := 5, 30, int64(40)
 	if testing.Short() || raceEnabled {
 		rounds, seconds, blocks = 1, 20, 4
 	}
