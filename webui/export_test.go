@@ -34,7 +34,7 @@ func EmbeddedFile(name string) ([]byte, error) { return files.ReadFile(name) }
 
 // Texts are the words of a language.
 func Texts(tag string) (map[string]string, error) {
-	t, err := newTexts()
+	t, err := newTexts("en")
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +43,7 @@ func Texts(tag string) (map[string]string, error) {
 
 // Languages are the tags of all languages.
 func Languages() []string {
-	t, err := newTexts()
+	t, err := newTexts("en")
 	if err != nil {
 		return nil
 	}
@@ -52,7 +52,7 @@ func Languages() []string {
 
 // Number writes a number in a language.
 func Number(tag string, v float64, digits int) string {
-	t, err := newTexts()
+	t, err := newTexts("en")
 	if err != nil {
 		return err.Error()
 	}
@@ -67,7 +67,7 @@ func SpanRows(c Calendar, day time.Time) ([]time.Time, time.Time) {
 
 // Strip draws prices.
 func Strip(slots []hub.Slot, runs []hub.Run, now time.Time) template.HTML {
-	t, _ := newTexts()
+	t, _ := newTexts("en")
 	return t.langs["en"].strip(slots, runs, now)
 }
 
@@ -94,3 +94,18 @@ func NewTries() (take TryOnce, size func() int) {
 
 // NewHashing is the queue of log-ins.
 func NewHashing() func(ctx context.Context, f func()) error { return newHashing().do }
+
+// Plural is the plural category of a number.
+func Plural(lang string, n int) string { return plural(lang, n) }
+
+// Euro writes an amount of money in a language.
+func Euro(tag string, m hub.MicroEuro) string {
+	t, _ := newTexts("en")
+	return t.langs[tag].euro(m)
+}
+
+// Date writes a date in a language.
+func Date(tag string, at time.Time) string {
+	t, _ := newTexts("en")
+	return t.langs[tag].date(at)
+}

@@ -22,6 +22,7 @@ type liveJSON struct {
 	ExportW    *hub.Watt       `json:"export_w"`
 	SolarW     *hub.Watt       `json:"solar_w"` // null: no solar device speaks
 	HouseW     *hub.Watt       `json:"house_w"`
+	Flow       flow            `json:"flow"`
 	Phases     []phaseJSON     `json:"phases"`
 	Registers  registersJSON   `json:"registers"`
 	Tariff     *uint8          `json:"tariff"`
@@ -77,7 +78,7 @@ func (s *Server) liveOf(snap hub.Snapshot) liveJSON {
 			ExportT1: given(r.ExportT1, has(hub.HasExportT1)), ExportT2: given(r.ExportT2, has(hub.HasExportT2)),
 			Gas: given(r.Gas, has(hub.HasGas)),
 		},
-		Tariff:  given(r.Tariff, has(hub.HasTariff)),
+		Flow: flowOf(snap), Tariff: given(r.Tariff, has(hub.HasTariff)),
 		Durable: givenTime(s.cfg.Feeds.Durable()),
 		Phases:  []phaseJSON{}, Devices: []devicePowerJS{},
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"time"
 
 	"homehub/hub"
 )
@@ -38,10 +39,13 @@ type view struct {
 	Place   string // which of the five places it belongs to
 	Title   string
 	Path    string // to come back to it
+	Kiosk   bool   // on a wall: no bars, larger
+	Turn    int64  // seconds until the house's date changes
 	User    string // "" if not logged in
 	Can     canDo
 	Banners []banner
 	Done    string // what was just done
+	Undo    string // token that takes it back, "" if it can not be
 	Problem string // why it was not
 }
 
@@ -61,19 +65,27 @@ type choice struct {
 // other text from an address ever reaches a page.
 var doneTexts = map[string]bool{
 	"saved": true, "removed": true, "added": true, "mode": true, "test": true, "skipped": true, "password": true, "loggedout": true,
+	"undone": true, "paused": true, "resumed": true,
 }
 
 func (s *Server) view(r *http.Request, v viewer, place, title string) view {
 	l := s.texts.of(r)
 	p := view{
 		locale: l, Version: s.cfg.Version, Seqs: seqs(s.cfg.Live.Snapshot()), Zone: s.cfg.Zone.String(), Assets: s.assets.prefix,
-		Place: place, Title: l.T(title), Path: r.URL.Path, User: v.user,
+		Place: place, Title: l.T(title), Path: r.URL.Path, User: v.user, Kiosk: r.URL.Query().Has("kiosk"),
 		Can:     canDo{s.may(v, control), s.may(v, setup), s.may(v, owner)},
 		Banners: s.banners(l),
 	}
 	if done := r.URL.Query().Get("done"); doneTexts[done] && r.Method == http.MethodGet {
 		p.Done = l.T("done." + done)
+		if token := r.URL.Query().Get("undo"); token != "" {
+			if _, ok := s.undos.find(v, token, s.wall.Now()); ok {
+				p.Undo = token
+			}
+		}
 	}
+	now := s.now()
+	p.Turn = int64(startOfDay(now.AddDate(0, 0, 1)).Sub(now) / time.Second)
 	return p
 }
 

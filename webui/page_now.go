@@ -5,7 +5,6 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"homehub/hub"
@@ -24,12 +23,9 @@ type nowPage struct {
 	Light     string // cheap, normal, dear or ""
 	LightText string
 
-	FlowText                     string
-	Solar, Grid, House           string
-	SunHouse, SunGrid, GridHouse bool
-	HasHouse                     bool
-	SunShare, GridShare          int
-	Devices                      []flowDevice
+	Flow    flowView
+	Devices []flowDevice
+	Quick   []quickPlan
 
 	Next   []nextRun
 	Prices template.HTML
@@ -46,7 +42,11 @@ func (s *Server) pageNow(w http.ResponseWriter, r *http.Request, v viewer) error
 	now := snap.At.In(s.cfg.Zone)
 	p := nowPage{view: s.view(r, v, "now", "now")}
 	p.hero(snap, now)
-	p.flow(snap)
+	p.Flow = p.flowView(flowOf(snap))
+	p.devices(snap)
+	if p.Can.Control && !p.Kiosk {
+		p.Quick = s.quick(p.locale, snap, now)
+	}
 	p.next(snap, now)
 	if s.may(v, history) {
 		s.today(r.Context(), &p, now)
@@ -81,27 +81,11 @@ func (p *nowPage) hero(snap hub.Snapshot, now time.Time) {
 	}
 }
 
-// flow is where power comes from and goes to. What comes in equals what goes
-// out: sun + from the grid = house + to the grid.
-func (p *nowPage) flow(snap hub.Snapshot) {
+// devices lists what the picture of the flow does not show by itself.
+func (p *nowPage) devices(snap hub.Snapshot) {
 	none := p.T("unknown")
-	p.Solar, p.Grid, p.House = none, none, none
-	if snap.HasSolar {
-		p.Solar = p.watt(snap.Solar) + " W"
-	}
-	if p.HasHouse = snap.HasReading && snap.Reading.Has&hub.HasImport != 0; p.HasHouse {
-		net := snap.Reading.Net()
-		p.Grid, p.House = p.watt(max(net, -net))+" W", p.watt(snap.House)+" W"
-		own := min(snap.House, max(0, snap.House-max(0, net)))
-		p.SunHouse, p.SunGrid, p.GridHouse = own > 0, net < 0, net > 0
-		if snap.House > 0 {
-			p.SunShare = int((int64(own)*100 + int64(snap.House)/2) / int64(snap.House))
-			p.GridShare = 100 - p.SunShare
-		}
-	}
-	p.FlowText = p.T("flow.text", p.Solar, p.Grid, p.T("flow."+p.Dir), p.House)
 	for _, d := range snap.Devices {
-		if d.Role == hub.RoleSolar {
+		if d.Role == hub.RoleSolar || d.Role == hub.RoleBattery {
 			continue
 		}
 		f := flowDevice{ID: d.ID, Name: d.Name, State: p.onOff(d), Power: none}
@@ -161,8 +145,8 @@ func (l locale) runText(run hub.Run, now time.Time) string {
 // today fills in the day so far.
 func (s *Server) today(ctx context.Context, p *nowPage, now time.Time) {
 	from := startOfDay(now)
-	to := from.AddDate(0, 0, 1)
-	day := s.energy(ctx, span{from, to, []time.Time{from}})
+	to := addDays(from, 1)
+	day := s.energy(ctx, newSpan(CalendarDay, CalendarDay, from, to))
 	p.Sums = p.sums(day)
 	q := Query{Start: from, End: now, Step: to.Sub(from) / curveSteps, Aggregate: AggregateMean}
 	q.Step = q.Step.Truncate(time.Minute)
@@ -179,11 +163,4 @@ func (s *Server) tryPoints(ctx context.Context, feed string, q Query) []Point {
 		s.cfg.Logger.Warn("reading a feed for a page", "feed", feed, "err", err)
 	}
 	return list
-}
-
-func percent(part, whole float64) string {
-	if whole <= 0 {
-		return "–"
-	}
-	return strconv.Itoa(int(min(max(part/whole, 0), 1)*100+0.5)) + " %"
 }

@@ -61,6 +61,9 @@ func TestRouteTable(t *testing.T) {
 			"POST /devices/{id}/schedule",
 			"POST /devices/{id}/unschedule",
 			"POST /devices/{id}/skip",
+			"POST /devices/{id}/pause",
+			"POST /devices/{id}/repeat",
+			"POST /undo",
 		},
 		"owner": {
 			"GET /api/mqtt/clients",

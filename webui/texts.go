@@ -8,9 +8,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"homehub/hub"
 )
 
 // langCookie keeps the language somebody chose.
@@ -21,6 +18,7 @@ const langCookie = "homehub-lang"
 type texts struct {
 	names []string // tags, English first
 	langs map[string]locale
+	house string // tag of the house's language, for browsers that ask for none there is
 }
 
 // locale is one language: its words and its way of writing numbers and dates.
@@ -29,12 +27,12 @@ type locale struct {
 	words map[string]string
 }
 
-func newTexts() (*texts, error) {
+func newTexts(house string) (*texts, error) {
 	list, err := fs.Glob(files, "ui/text/*.json")
 	if err != nil {
 		return nil, err
 	}
-	t := &texts{langs: map[string]locale{}}
+	t := &texts{langs: map[string]locale{}, house: house}
 	for _, file := range list {
 		body, err := files.ReadFile(file)
 		if err != nil {
@@ -51,6 +49,12 @@ func newTexts() (*texts, error) {
 	if _, ok := t.langs["en"]; !ok {
 		return nil, fmt.Errorf("reading texts: there is no English")
 	}
+	if t.house == "" {
+		t.house = "en"
+	}
+	if _, ok := t.langs[t.house]; !ok {
+		return nil, fmt.Errorf("the pages do not speak %q: use one of %s", t.house, strings.Join(t.names, ", "))
+	}
 	slices.SortFunc(t.names, func(a, b string) int {
 		if a == "en" || b == "en" {
 			return map[bool]int{true: -1, false: 1}[a == "en"]
@@ -61,21 +65,33 @@ func newTexts() (*texts, error) {
 }
 
 // of is the language that the sender of r reads: the chosen one, else the
-// browser's first that there is, else English.
+// one the browser likes best of those there are, else the house's.
 func (t *texts) of(r *http.Request) locale {
 	if c, err := r.Cookie(langCookie); err == nil {
 		if l, ok := t.langs[c.Value]; ok {
 			return l
 		}
 	}
+	best, weight := t.house, 0.0
 	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
-		tag, _, _ := strings.Cut(strings.TrimSpace(part), ";")
-		tag, _, _ = strings.Cut(strings.ToLower(tag), "-")
-		if l, ok := t.langs[tag]; ok {
-			return l
+		tag, q := wish(part)
+		if _, ok := t.langs[tag]; ok && q > weight {
+			best, weight = tag, q
 		}
 	}
-	return t.langs["en"]
+	return t.langs[best]
+}
+
+// wish is one part of an Accept-Language header (RFC 9110, 12.5.4): the
+// language without its region, and how much it is liked, 0 to 1.
+func wish(part string) (tag string, q float64) {
+	tag, params, _ := strings.Cut(strings.TrimSpace(part), ";")
+	tag, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-")
+	q = 1
+	if text, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
+		q, _ = strconv.ParseFloat(text, 64) // what can not be read is not liked
+	}
+	return tag, q
 }
 
 // T is the text of a key with {0}, {1} ... replaced. A key without a text is
@@ -91,113 +107,27 @@ func (l locale) T(key string, args ...any) string {
 	return text
 }
 
-// number writes a decimal number with the language's signs.
-func (l locale) number(v float64, digits int) string {
-	text := strconv.FormatFloat(v, 'f', digits, 64)
-	sign := ""
-	if strings.HasPrefix(text, "-") {
-		sign, text = "\u2212", text[1:]
-		if strings.Trim(text, "0.") == "" {
-			sign = ""
-		}
+// N is the text of a key that counts things: the one for n's plural category,
+// with {0} the number and {1} ... the rest.
+func (l locale) N(key string, n int, args ...any) string {
+	if _, ok := l.words[key+"#"+plural(l.Lang, n)]; ok {
+		key += "#" + plural(l.Lang, n)
+	} else {
+		key += "#other"
 	}
-	whole, frac, _ := strings.Cut(text, ".")
-	for i := len(whole) - 3; i > 0; i -= 3 {
-		whole = whole[:i] + l.T("sign.group") + whole[i:]
-	}
-	if frac != "" {
-		frac = l.T("sign.decimal") + frac
-	}
-	return sign + whole + frac
+	return l.T(key, append([]any{l.number(float64(n), 0)}, args...)...)
 }
 
-func (l locale) watt(w hub.Watt) string { return l.number(float64(w), 0) }
-
-// kwh has a digit more where there is little.
-func (l locale) kwh(e float64) string {
-	digits := 1
-	if e > -10 && e < 10 {
-		digits = 2
-	}
-	return l.number(e, digits)
-}
-
-func (l locale) euro(m hub.MicroEuro) string { return l.T("euro", l.number(float64(m)/1e6, 2)) }
-
-// price is a price per kWh in cents.
-func (l locale) price(m hub.MicroEuro) string {
-	return l.T("price", l.number(float64(m)/1e4, 1))
-}
-
-func clock(t time.Time) string { return t.Format("15:04") }
-
-// day is a short date: Sat 21 Nov.
-func (l locale) day(t time.Time) string {
-	return l.T("date.day", l.weekday(t.Weekday()), t.Day(), l.T("month."+strconv.Itoa(int(t.Month()))))
-}
-
-func (l locale) weekday(d time.Weekday) string { return l.T("wd." + strconv.Itoa(int(d))) }
-
-// near is a time as people say it on the day of now: 07:00, tomorrow 07:00,
-// Sat 21 Nov 07:00. Both are in the house's zone.
-func (l locale) near(t, now time.Time) string {
+// plural is the cardinal plural category of a whole number (CLDR 46,
+// supplemental/plurals).
+func plural(lang string, n int) string {
 	switch {
-	case sameDay(t, now):
-		return clock(t)
-	case sameDay(t, now.AddDate(0, 0, 1)):
-		return l.T("tomorrow", clock(t))
-	case sameDay(t, now.AddDate(0, 0, -1)):
-		return l.T("yesterday", clock(t))
+	case lang == "cy" && (n == 0 || n == 2 || n == 3 || n == 6):
+		return map[int]string{0: "zero", 2: "two", 3: "few", 6: "many"}[n]
+	case lang == "fr" && n == 0, n == 1:
+		return "one"
+	case lang == "fr" && n != 0 && n%1_000_000 == 0:
+		return "many"
 	}
-	return l.day(t) + " " + clock(t)
-}
-
-func sameDay(a, b time.Time) bool {
-	ay, am, ad := a.Date()
-	by, bm, bd := b.Date()
-	return ay == by && am == bm && ad == bd
-}
-
-// ago is an age in the words of the page's script.
-func (l locale) ago(d time.Duration) string {
-	switch {
-	case d < 3*time.Second:
-		return l.T("age.now")
-	case d < 2*time.Minute:
-		return l.T("age.s", int(d/time.Second))
-	case d < 2*time.Hour:
-		return l.T("age.min", int(d/time.Minute))
-	}
-	return l.T("age.h", int(d/time.Hour))
-}
-
-// length is a stretch of time: 45 min, 3 h, 3 h 15 min.
-func (l locale) length(minutes int) string {
-	h, m := minutes/60, minutes%60
-	switch {
-	case h == 0:
-		return l.T("len.min", m)
-	case m == 0:
-		return l.T("len.h", h)
-	}
-	return l.T("len.hmin", h, m)
-}
-
-// days names a set of days of the week.
-func (l locale) days(w hub.Weekdays) string {
-	switch w {
-	case 0:
-		return l.T("days.once")
-	case hub.EveryDay:
-		return l.T("days.every")
-	case hub.Workdays:
-		return l.T("days.work")
-	}
-	var names []string
-	for i := range 7 {
-		if d := time.Weekday((i + 1) % 7); w.Has(d) {
-			names = append(names, l.weekday(d))
-		}
-	}
-	return strings.Join(names, ", ")
+	return "other"
 }

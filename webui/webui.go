@@ -61,6 +61,7 @@ type Config struct {
 	Logs      Logs           // nil: no log on the status page
 
 	Version  string   // of the program; a page that sees it change reloads
+	Language string   // of the house, for browsers that ask for none there is: en (or ""), nl, fr, de, cy
 	ReadOpen bool     // looking needs no log-in; changing always does
 	Hosts    []string // names the hub is called by beside hub.local and its own addresses
 
@@ -72,6 +73,9 @@ type Config struct {
 	// Preview is what the plan would be if device d had schedule s; nil: the
 	// editor shows none.
 	Preview func(d hub.Device, s hub.Schedule) (hub.Planned, error)
+	// Prices are n slots from the one that holds from, in the past too; nil:
+	// what a device cost is not told.
+	Prices func(from time.Time, n int) []hub.Slot
 	// Audit records that who did what; nil: nobody records it.
 	Audit func(who, what string)
 }
@@ -89,6 +93,7 @@ type Server struct {
 	pages    *pages
 	routes   []route
 	handler  http.Handler
+	undos    *undos
 	edit     sync.Mutex // one read-change-write of a device at a time
 }
 
@@ -103,12 +108,12 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, sessions: newSessions(), tries: newTries(), hashing: newHashing(), streams: newStreams()}
+	s := &Server{cfg: cfg, sessions: newSessions(), tries: newTries(), hashing: newHashing(), streams: newStreams(), undos: newUndos()}
 	var err error
 	if s.assets, err = newAssets(); err != nil {
 		return nil, err
 	}
-	if s.texts, err = newTexts(); err != nil {
+	if s.texts, err = newTexts(cfg.Language); err != nil {
 		return nil, err
 	}
 	if s.pages, err = newPages(); err != nil {

@@ -3,7 +3,8 @@
 
 const $ = (/** @type {string} */ sel, /** @type {ParentNode} */ of = document) => /** @type {any} */ (of.querySelector(sel));
 const root = document.documentElement;
-const watts = new Intl.NumberFormat(root.lang, { maximumFractionDigits: 0, useGrouping: true });
+// The signs come from the server, so that its numbers and these are written alike.
+const watts = (/** @type {number} */ w) => (Math.round(w) < 0 ? '\u2212' : '') + String(Math.abs(Math.round(w))).replace(/\B(?=(\d{3})+$)/g, root.dataset.group || '');
 const fill = (/** @type {string} */ text, /** @type {any} */ v) => text.replace('{0}', v);
 
 // --- the numbers of the first page ---
@@ -29,31 +30,33 @@ function live(/** @type {any} */ s) {
   if (hero.dataset.dir === 'none') refresh();
   const net = s.import_w - s.export_w;
   hero.dataset.dir = net > 0 ? 'from' : net < 0 ? 'to' : 'even';
-  $('#net').textContent = watts.format(Math.abs(net));
-  const show = { solar_w: s.solar_w, house_w: s.house_w, grid_w: Math.abs(net) };
-  for (const el of document.querySelectorAll('[data-w]')) {
-    const w = show[/** @type {keyof show} */ (el.getAttribute('data-w'))];
-    if (w != null) el.textContent = watts.format(w) + ' W';
-  }
+  $('#net').textContent = watts(Math.abs(net));
+  flow(s.flow);
   for (const d of s.devices) {
     const el = $(`[data-dev="${CSS.escape(d.id)}"]`);
-    if (el && d.power_w != null) el.textContent = watts.format(d.power_w) + ' W';
-  }
-  const own = Math.min(s.house_w, Math.max(0, s.house_w - Math.max(0, net)));
-  wire('.sun-house', own > 0);
-  wire('.sun-grid', net < 0);
-  wire('.grid-house', net > 0);
-  const part = s.house_w > 0 ? Math.round(own * 100 / s.house_w) : 0;
-  $('#share')?.setAttribute('width', part);
-  if ($('#share-sun')) {
-    $('#share-sun').textContent = part + ' %';
-    $('#share-grid').textContent = (100 - part) + ' %';
+    if (el && d.power_w != null) el.textContent = watts(d.power_w) + ' W';
   }
   age();
 }
 
-function wire(/** @type {string} */ sel, /** @type {boolean} */ on) {
-  $(sel)?.classList.toggle('on', on);
+/** Shows what flows where, as the server's picture does. */
+function flow(/** @type {any} */ f) {
+  const nodes = { sun: f.solar_w, grid: f.grid_w, battery: f.battery_w, car: f.car_w, house: f.house_w };
+  for (const [name, w] of Object.entries(nodes)) {
+    const text = $(`[data-w=${name}]`), wire = $(`[data-wire=${name}]`);
+    if (!text || w == null) continue;
+    text.textContent = watts(Math.abs(w)) + ' W';
+    if (wire) wire.dataset.dir = w === 0 ? '' : w > 0 === (name === 'sun' || name === 'grid') ? 'in' : 'out';
+  }
+  let x = 0;
+  for (const [name, part] of Object.entries({ sun: f.from_sun_pct, battery: f.from_battery_pct, grid: f.from_grid_pct })) {
+    const rect = $(`[data-share=${name}]`), text = $(`[data-part=${name}]`);
+    if (!rect) continue;
+    rect.setAttribute('x', x);
+    rect.setAttribute('width', part);
+    text.textContent = fill(root.dataset.percent || '', part);
+    x += part;
+  }
 }
 
 function age() {
@@ -75,6 +78,8 @@ function swap(/** @type {Document} */ page) {
     if (now && !busy && now.outerHTML !== old.outerHTML) old.replaceWith(document.adoptNode(now));
   }
   root.dataset.seqs = page.documentElement.dataset.seqs;
+  root.dataset.turn = page.documentElement.dataset.turn;
+  midnight();
 }
 
 async function fetchPage(/** @type {string} */ url, /** @type {RequestInit} */ init = {}) {
@@ -102,6 +107,19 @@ function refresh() {
 }
 // Relative dates and today's curve move on without any event.
 setInterval(() => { if (!document.hidden) refresh(); }, 60000);
+
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let turn;
+
+/** Draws again when the house's date changes. */
+function midnight() {
+  clearTimeout(turn);
+  turn = setTimeout(refresh, (Number(root.dataset.turn) + 1) * 1000);
+}
+midnight();
+
+// A page on a wall stays awake, where the browser lets it.
+if ($('.kiosk')) /** @type {any} */ (navigator).wakeLock?.request('screen').catch(() => {});
 
 // --- the stream ---
 
@@ -191,13 +209,30 @@ document.addEventListener('submit', async e => {
   }
 });
 
+// --- a swipe goes a span back or on ---
+
+/** @type {Touch | null} */
+let finger = null;
+addEventListener('touchstart', e => {
+  const el = /** @type {Element} */ (e.target);
+  finger = e.touches.length === 1 && !el.closest('.wide, .goto') ? e.touches[0] : null;
+}, { passive: true });
+addEventListener('touchend', e => {
+  if (!finger) return;
+  const x = e.changedTouches[0].clientX - finger.clientX, y = e.changedTouches[0].clientY - finger.clientY;
+  if (Math.abs(x) > 70 && Math.abs(y) < Math.abs(x) / 2) $(`main a[rel=${x > 0 ? 'prev' : 'next'}]`)?.click();
+});
+
 // --- what the plan would be, while it is written ---
 
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let typing;
-document.addEventListener('input', e => {
-  const form = /** @type {HTMLElement} */ (e.target).closest?.('form[data-preview]');
-  if (!(form instanceof HTMLFormElement) || !$('[formmethod=get]', form)) return;
+document.addEventListener('input', preview);
+document.addEventListener('toggle', preview, true);
+function preview(/** @type {Event} */ e) {
+  const el = /** @type {HTMLDetailsElement} */ (e.target);
+  const form = e.type === 'input' ? el.closest?.('form[data-preview]') : el.open && $('form[data-preview]', el);
+  if (!(form instanceof HTMLFormElement)) return;
   clearTimeout(typing);
   typing = setTimeout(async () => {
     const id = /** @type {string} */ (form.dataset.preview);
@@ -207,5 +242,5 @@ document.addEventListener('input', e => {
       const now = page.getElementById(id), old = document.getElementById(id);
       if (now && old) old.replaceWith(document.adoptNode(now));
     } catch { /* the next key tries again */ }
-  }, 250);
-});
+  }, e.type === 'input' ? 250 : 0);
+}

@@ -9,14 +9,18 @@ const uPlot = /** @type {any} */ (window).uPlot;
 if (box && source && uPlot) start(box, JSON.parse(source.textContent || ''));
 
 function start(/** @type {HTMLElement} */ box, /** @type {any} */ data) {
-  const lang = document.documentElement.lang, zone = document.documentElement.dataset.zone;
+  const { zone, group, decimal } = document.documentElement.dataset;
   const bars = data.kind === 'bars';
   const scale = bars ? 1000 : 1; // bars come in Wh and are shown in kWh
-  const number = new Intl.NumberFormat(lang, { maximumFractionDigits: bars ? 2 : 0 });
-  const hour = new Intl.DateTimeFormat(lang, { hour: '2-digit', minute: '2-digit', hour12: false, timeZone: zone });
+  // The signs are those of the server's numbers, whatever the browser knows of the language.
+  const number = (/** @type {number} */ v) => {
+    const [whole, part] = String(bars ? Math.round(v * 100) / 100 : Math.round(v)).replace('-', '\u2212').split('.');
+    return whole.replace(/\B(?=(\d{3})+$)/g, group || '') + (part ? decimal + part : '');
+  };
+  const hour = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', hour12: false, timeZone: zone });
   const css = (/** @type {string} */ name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const xs = bars ? data.labels.map((/** @type {any} */ _, /** @type {number} */ i) => i) : data.x;
-  const when = (/** @type {number} */ i) => bars ? data.labels[i] : hour.format(data.x[i] * 1000);
+  const xs = Array.from({ length: data.n }, (_, i) => bars ? i : data.start + i * data.step);
+  const when = (/** @type {number} */ i) => bars ? data.labels[i] : hour.format(xs[i] * 1000);
   const values = data.series.map((/** @type {any} */ s) => s.values.map((/** @type {any} */ v) => v == null ? null : v * s.sign / scale));
   const read = document.getElementById('chart-read');
   /** @type {any} */
@@ -25,7 +29,7 @@ function start(/** @type {HTMLElement} */ box, /** @type {any} */ data) {
   function tell(/** @type {number | null | undefined} */ i) {
     if (!read) return;
     read.textContent = i == null ? '' : when(i) + ': ' + data.series.map((/** @type {any} */ s) =>
-      s.name + ' ' + (s.values[i] == null ? '–' : number.format(s.values[i] / scale) + ' ' + data.unit)).join(', ');
+      s.name + ' ' + (s.values[i] == null ? '–' : number(s.values[i] / scale) + ' ' + data.unit)).join(', ');
   }
 
   function draw() {
@@ -40,12 +44,12 @@ function start(/** @type {HTMLElement} */ box, /** @type {any} */ data) {
       axes: [
         bars ? { ...axis, splits: () => every(xs.length), values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(short) }
           : { ...axis, space: 60, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(s => hour.format(s * 1000)) },
-        { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(v => number.format(Math.abs(v))) },
+        { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(v => number(Math.abs(v))) },
       ],
       series: [{}, ...data.series.map((/** @type {any} */ s, /** @type {number} */ i) => ({
-        label: s.name, stroke: css(s.colour), width: bars ? 0 : 1.5, points: { show: false },
-        fill: bars || s.colour !== '--sun' ? css(s.colour) + (bars ? '' : '55') : undefined,
-        paths: bars ? uPlot.paths.bars({ size: [0.4, 24], align: s.colour === '--sun' ? 1 : -1 }) : undefined,
+        label: s.name, stroke: css(s.colour), width: bars && !s.then ? 0 : 1.5, points: { show: !!s.then && bars }, dash: s.then ? [4, 3] : undefined,
+        fill: s.then ? undefined : bars || s.colour !== '--sun' ? css(s.colour) + (bars ? '' : '55') : undefined,
+        paths: bars && !s.then ? uPlot.paths.bars({ size: [0.4, 24], align: s.colour === '--sun' ? 1 : -1 }) : undefined,
       }))],
       hooks: { setCursor: [(/** @type {any} */ u) => tell(u.cursor.idx)] },
     }, [xs, ...values], box);
