@@ -96,13 +96,13 @@ type share struct {
 
 // Where the house is in the picture, and how far its neighbours are off.
 const (
-	flowX, flowY = drawWidth / 2, 134
+	flowX, flowY = drawWidth / 2, 142
 	flowFar      = 122
-	flowUp       = 94
+	flowUp       = 104
 )
 
 func (l locale) flowView(f flow) flowView {
-	v := flowView{Known: f.Grid != nil, High: flowY + 42}
+	v := flowView{Known: f.Grid != nil, High: flowY + 40}
 	node := func(class string, x, y, turn int, w *hub.Watt, toHouse bool) {
 		n := flowNode{Class: class, Name: l.T(class), Watts: l.T("unknown"), X: x, Y: y}
 		n.Wire = fmt.Sprintf("M%d %dL%d %d", x, y, flowX, flowY)
@@ -118,7 +118,7 @@ func (l locale) flowView(f flow) flowView {
 	node("grid", flowX-flowFar, flowY, 0, f.Grid, true)
 	if f.Battery != nil {
 		node("battery", flowX, flowY+flowUp, 270, f.Battery, false)
-		v.High = flowY + flowUp + 42
+		v.High = flowY + flowUp + 40
 	}
 	if f.Car != nil {
 		node("car", flowX+flowFar, flowY, 180, f.Car, false)

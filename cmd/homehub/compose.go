@@ -245,6 +245,7 @@ func (i *installation) buildPages() error {
 		Tokens: tokens{i.store}, TokenList: tokens{i.store}.list, Clients: clientDesk{i.store, i.broker, i.opt.clock},
 		Health: i.health, Logs: i.opt.ring, Version: version(), ReadOpen: i.cfg.Web.ReadOpen, Hosts: i.cfg.Web.Hosts,
 		Preview: i.loop.Preview, Websocket: i.broker.Websocket(), Authority: i.authority,
+		Language: i.cfg.House.Language, Prices: (&outlook{settings: i.store, zone: i.zone}).Prices,
 		Audit: func(who, what string) {
 			if err := i.store.Audit(who, what); err != nil {
 				i.logger.Warn("writing the audit log", "err", err)

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -75,6 +76,7 @@ type DataConfig struct {
 // HouseConfig is the table [house].
 type HouseConfig struct {
 	Zone        string `toml:"zone" doc:"Time zone of the house."`
+	Language    string `toml:"language" doc:"Language of the pages for browsers that ask for none there is: en, nl, fr, de or cy."`
 	ImportLimit int    `toml:"import_limit_w" doc:"What the connection can carry, in W: 17250 is 3x25 A."`
 	Phases      int    `toml:"phases" doc:"Phases of the connection, 1 or 3."`
 	Fuse        int    `toml:"fuse_a" doc:"Main fuse of each phase, in A, like 25; 0: only import_limit_w is guarded."`
@@ -101,7 +103,7 @@ func defaults() Config {
 		MQTT:  MQTTConfig{Listen: ":1883", ListenTLS: ":8883"},
 		Meter: MeterConfig{Kind: "serial", Port: "auto", Topics: map[string]string{}},
 		Data:  DataConfig{Dir: "/var/lib/homehub", Interval: duration(10 * time.Second), Window: duration(time.Minute)},
-		House: HouseConfig{Zone: "Europe/Amsterdam", ImportLimit: 17_250, Phases: 3, Fuse: 25, PeakPrice: 53, ReplanGain: 2},
+		House: HouseConfig{Zone: "Europe/Amsterdam", Language: "en", ImportLimit: 17_250, Phases: 3, Fuse: 25, PeakPrice: 53, ReplanGain: 2},
 		Log:   LogConfig{Level: slog.LevelInfo},
 	}
 }
@@ -235,6 +237,9 @@ func (c Config) check() (errs []*configError) {
 	}
 	if _, err := time.LoadLocation(c.House.Zone); err != nil || c.House.Zone == "" {
 		bad("house.zone", "%q is not a time zone like Europe/Amsterdam", c.House.Zone)
+	}
+	if !slices.Contains([]string{"en", "nl", "fr", "de", "cy"}, c.House.Language) {
+		bad("house.language", "%q is not one of en, nl, fr, de, cy", c.House.Language)
 	}
 	if c.House.ImportLimit < 1000 || c.House.ImportLimit > 200_000 {
 		bad("house.import_limit_w", "must be 1000 to 200000")
