@@ -68,6 +68,8 @@ type tab struct {
 	t   *testing.T
 	h   *house
 	ctx context.Context
+
+	taps int // clicks so far
 }
 
 func newTab(t *testing.T, h *house) *tab {
@@ -83,9 +85,9 @@ func newTab(t *testing.T, h *house) *tab {
 		t.Skip(chromium.missing)
 	}
 	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
-	ctx, cancelTime := context.WithTimeout(ctx, 90*time.Second)
+	ctx, cancelTime := context.WithTimeout(ctx, 5*time.Minute)
 	t.Cleanup(func() { cancelTime(); cancel() })
-	b := &tab{t, h, ctx}
+	b := &tab{t: t, h: h, ctx: ctx}
 	b.do(chromedp.EmulateViewport(390, 844))
 	return b
 }
@@ -136,10 +138,10 @@ func eval[T any](b *tab, js string) T {
 // wait waits until js is true.
 func (b *tab) wait(js string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+js+")"))
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+js+")", chromedp.WithPollingInterval(15*time.Millisecond)))
 	for err != nil && b.ctx.Err() == nil && strings.Contains(err.Error(), "(-32000)") {
 		// The page that was asked is gone: ask the next.
-		_, err = chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+js+")"))
+		_, err = chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+js+")", chromedp.WithPollingInterval(15*time.Millisecond)))
 	}
 	if err != nil {
 		html, _ := chromedp.Run(b.ctx, chromedp.OuterHTML(chromedp.CSS("main")))
@@ -160,6 +162,7 @@ func (b *tab) set(sel, value string) {
 
 func (b *tab) click(sel string) {
 	b.t.Helper()
+	b.taps++
 	b.do(chromedp.Click(chromedp.CSS(sel)))
 }
 

@@ -109,3 +109,10 @@ func Date(tag string, at time.Time) string {
 	t, _ := newTexts("en")
 	return t.langs[tag].date(at)
 }
+
+// OpenStreams is how many pages are live.
+func (s *Server) OpenStreams() int {
+	s.streams.mu.Lock()
+	defer s.streams.mu.Unlock()
+	return len(s.streams.open)
+}

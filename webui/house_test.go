@@ -24,6 +24,7 @@ import (
 type house struct {
 	t       *testing.T
 	now     time.Time // when the house was made, in its zone
+	clock   hub.Clock
 	hub     *hub.Hub
 	health  *hub.Health
 	users   *fakeUsers
@@ -61,7 +62,14 @@ var amsterdam = sync.OnceValue(func() *time.Location {
 // newHouse serves a house over TCP until the test ends.
 func newHouse(t *testing.T, change ...func(*webui.Config)) *house {
 	t.Helper()
-	h := newHouseOffline(t, change...)
+	return newHouseAt(t, time.Time{}, change...)
+}
+
+// newHouseAt serves a house whose clock shows at when it is made; zero is
+// now.
+func newHouseAt(t *testing.T, at time.Time, change ...func(*webui.Config)) *house {
+	t.Helper()
+	h := houseOffline(t, at, change...)
 	h.web = httptest.NewUnstartedServer(h.server.Handler())
 	h.web.Start()
 	t.Cleanup(func() {
@@ -75,8 +83,16 @@ func newHouse(t *testing.T, change ...func(*webui.Config)) *house {
 // newHouseOffline makes a house that nobody serves.
 func newHouseOffline(t *testing.T, change ...func(*webui.Config)) *house {
 	t.Helper()
+	return houseOffline(t, time.Time{}, change...)
+}
+
+func houseOffline(t *testing.T, at time.Time, change ...func(*webui.Config)) *house {
+	t.Helper()
 	h := &house{t: t, log: &bytes.Buffer{}, keeper: &fakeKeeper{}, clients: &fakeClients{}, tokens: &fakeTokens{}}
-	h.now = time.Now().In(amsterdam())
+	if !at.IsZero() {
+		h.clock = hub.ScaledClock(at, 1)
+	}
+	h.now = h.clock.Now().In(amsterdam())
 	h.users = &fakeUsers{list: map[string]webui.User{}}
 	for _, role := range []webui.Role{webui.Owner, webui.Family, webui.Installer} {
 		h.users.list[string(role)] = webui.User{Name: string(role), Role: role, PasswordHash: passwordHash()}
@@ -84,7 +100,7 @@ func newHouseOffline(t *testing.T, change ...func(*webui.Config)) *house {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	h.health = hub.NewHealth(hub.Clock{}, quiet)
 	var err error
-	h.hub, err = hub.New(hub.Config{Logger: quiet, Keeper: h.keeper, Actuators: map[hub.Family]hub.Actuator{
+	h.hub, err = hub.New(hub.Config{Clock: h.clock, Logger: quiet, Keeper: h.keeper, Actuators: map[hub.Family]hub.Actuator{
 		hub.FamilyEmonESP: &fakeActuator{h}, hub.FamilyOpenEVSE: &fakeActuator{h}, hub.FamilyGPIO: &fakeActuator{h},
 	}})
 	if err != nil {
@@ -92,7 +108,7 @@ func newHouseOffline(t *testing.T, change ...func(*webui.Config)) *house {
 	}
 	h.feeds = &fakeFeeds{house: h}
 	cfg := webui.Config{
-		Zone: amsterdam(), Logger: slog.New(slog.NewTextHandler(h.log, nil)),
+		Clock: h.clock, Zone: amsterdam(), Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 		Live: h.hub, Devices: h.hub, Feeds: h.feeds, Users: h.users, Health: h.health,
 		Tokens: h.tokens, TokenList: h.tokens.all, Clients: h.clients, Logs: fakeLogs{},
 		Version: "test-1", ReadOpen: true, Preview: h.preview,
@@ -142,13 +158,13 @@ func (h *house) furnish() *house {
 }
 
 func (h *house) report(r hub.Report) {
-	r.At = time.Now()
+	r.At = h.clock.Now()
 	h.hub.Report(r)
 }
 
 // read lets the meter tell a reading now.
 func (h *house) read(imp, exp hub.Watt) {
-	now := time.Now()
+	now := h.clock.Now()
 	r := hub.Reading{
 		At: now.UTC().Truncate(time.Second), Received: now, Import: imp, Export: exp,
 		Has:       hub.HasImport | hub.HasImportT1 | hub.HasImportT2 | hub.HasExportT1 | hub.HasExportT2 | hub.HasPhasePower | hub.HasCurrent | hub.HasVoltage | hub.HasTariff | hub.HasGas,
@@ -193,6 +209,15 @@ func (h *house) preview(d hub.Device, s hub.Schedule) (hub.Planned, error) {
 	p, _ := h.plan().Of("washer")
 	p.Device, p.Reason = d.ID, "Preview for "+s.ReadyBy.String()+"."
 	return p, nil
+}
+
+// flatPrices are 25 ct/kWh for ever, in both directions.
+func flatPrices(from time.Time, n int) []hub.Slot {
+	slots := make([]hub.Slot, n)
+	for i := range slots {
+		slots[i] = hub.Slot{Start: hub.SlotStart(from).Add(time.Duration(i) * hub.SlotLength), Import: 250_000, Export: 250_000, Known: true}
+	}
+	return slots
 }
 
 func (h *house) audited() []string {
@@ -494,6 +519,10 @@ func (f *fakeFeeds) value(feed string, from, to time.Time, a webui.Aggregate) fl
 		return at(either(1200, 0)) * hours
 	case hub.FeedSolar:
 		return at(either(2000, 0))
+	case hub.DevicePowerFeed("washer"):
+		return 250
+	case hub.DeviceEnergyFeed("washer"):
+		return 250 * hours
 	}
 	return 0
 }

@@ -19,6 +19,7 @@ const (
 	streamsInAll     = 64 // each costs a goroutine and two buffers
 	heartbeat        = 15 * time.Second
 	frameGap         = 50 * time.Millisecond // between two live frames; the latest wins
+	reconnect        = time.Second           // after a lost connection
 	writeTime        = 10 * time.Second      // for a browser to take what was sent
 )
 
@@ -112,6 +113,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, v viewer) error 
 		return nil
 	}
 	out := &frames{w: w, c: http.NewResponseController(w)}
+	out.retry(reconnect)
 	out.frame("", "hello", hello{s.cfg.Version, s.texts.names})
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		out.resume(s.cfg.Live.Snapshot(), last)
@@ -240,6 +242,13 @@ func (f *frames) frame(id, event string, v any) {
 		fmt.Fprintf(&f.buf, "id: %s\n", id)
 	}
 	fmt.Fprintf(&f.buf, "event: %s\ndata: %s\n\n", event, body)
+	f.flush()
+}
+
+// retry says when the other side shall connect again after a loss.
+func (f *frames) retry(after time.Duration) {
+	f.buf.Reset()
+	fmt.Fprintf(&f.buf, "retry: %d\n\n", after.Milliseconds())
 	f.flush()
 }
 

@@ -141,15 +141,16 @@ function connect() {
   });
   es.addEventListener('live', e => live(JSON.parse(e.data)));
   es.addEventListener('bye', () => {
-    // Too many pages, or the hub goes: ask now and then instead.
+    // Too many pages, a log-in that ended, or the hub goes: ask now and then.
     disconnect();
+    pull();
     poll = setInterval(pull, 10000);
   });
   es.onerror = () => {
     lost(true);
     if (es.readyState === EventSource.CLOSED) {
       disconnect();
-      retry = setTimeout(connect, 10000);
+      retry = setTimeout(connect, 5000);
     }
   };
 }
@@ -158,6 +159,7 @@ async function pull() {
   if (document.hidden) return;
   try {
     const answer = await fetch('/api/live');
+    if (answer.status === 401) return location.assign('/login?next=' + encodeURIComponent(location.pathname + location.search));
     lost(!answer.ok);
     if (answer.ok) live(await answer.json());
   } catch { lost(true); }
@@ -179,6 +181,7 @@ function lost(/** @type {boolean} */ is) {
 // A hidden page holds no connection: browsers have six per host.
 document.addEventListener('visibilitychange', () => document.hidden ? disconnect() : connect());
 addEventListener('pagehide', disconnect);
+addEventListener('online', connect);
 addEventListener('pageshow', e => { if (e.persisted) connect(); });
 if ($('#lost') && !location.pathname.startsWith('/login')) connect();
 
@@ -187,7 +190,7 @@ if ($('#lost') && !location.pathname.startsWith('/login')) connect();
 document.addEventListener('submit', async e => {
   const form = /** @type {HTMLFormElement} */ (e.target);
   const button = /** @type {HTMLButtonElement | null} */ (e.submitter);
-  if (!form.hasAttribute('data-inplace') || button?.formMethod === 'get') return;
+  if (!form.hasAttribute('data-inplace') || button?.formMethod === 'get') return disconnect();
   e.preventDefault();
   const to = button?.hasAttribute('formaction') ? button.formAction : form.action;
   for (const b of form.querySelectorAll('button')) b.disabled = true;

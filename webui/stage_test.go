@@ -1,0 +1,202 @@
+package webui_test
+
+import (
+	"context"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+
+	"homehub/hub"
+	"homehub/webui"
+)
+
+// stage is one tab that journey after journey uses, each with a house of its
+// own: opening a tab costs more than most journeys.
+type stage struct {
+	ctx    context.Context
+	errs   chan string
+	script bool
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	b := newTab(t, nil)
+	s := &stage{ctx: b.ctx, errs: make(chan string, 64), script: true}
+	err := chromedp.Listen(b.ctx, func(ev any) {
+		if e, ok := ev.(*runtime.EventExceptionThrown); ok {
+			select {
+			case s.errs <- e.ExceptionDetails.Text + " " + e.ExceptionDetails.URL:
+			default:
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// scene is how a journey begins.
+type scene struct {
+	role     webui.Role // who is logged in; "" is nobody
+	noScript bool
+	lang     string // of the browser; "" is English
+	narrow   bool   // 320 px
+	empty    bool   // the house has no devices
+	at       string // house time of the start, RFC 3339; "" is now
+	change   func(*webui.Config)
+}
+
+// set prepares the tab: cookies gone, a phone's size, the scene's house.
+func (s *stage) set(t *testing.T, sc scene) *tab {
+	t.Helper()
+	var change []func(*webui.Config)
+	if sc.change != nil {
+		change = append(change, sc.change)
+	}
+	at := time.Time{}
+	if sc.at != "" {
+		var err error
+		if at, err = time.Parse(time.RFC3339, sc.at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h := newHouseAt(t, at, change...)
+	if !sc.empty {
+		h.furnish()
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, 8*time.Second)
+	t.Cleanup(cancel)
+	b := &tab{t: t, h: h, ctx: ctx}
+	width := int64(390)
+	if sc.narrow {
+		width = 320
+	}
+	b.do(chromedp.Navigate("about:blank"), chromedp.EmulateViewport(width, 844))
+	call(b, network.ClearBrowserCookies, cdp.Empty{})
+	if s.script == sc.noScript {
+		call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: sc.noScript})
+		s.script = !sc.noScript
+	}
+	lang := sc.lang
+	if lang == "" {
+		lang = "en"
+	}
+	call(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": lang}})
+	if sc.role != "" {
+		b.enter(sc.role)
+	}
+	t.Cleanup(func() {
+		for {
+			select {
+			case e := <-s.errs:
+				t.Errorf("the page threw: %s", e)
+			default:
+				return
+			}
+		}
+	})
+	return b
+}
+
+// enter is a log-in without the page for it, which has journeys of its own.
+func (b *tab) enter(role webui.Role) *browser {
+	b.t.Helper()
+	other := b.h.as(role)
+	secret := other.cookie("homehub")
+	if secret == "" {
+		b.t.Fatal("no log-in")
+	}
+	call(b, network.SetCookie, network.SetCookieParams{Name: "homehub", Value: secret, URL: b.url("/"), HTTPOnly: new(true), SameSite: network.CookieSameSiteStrict})
+	return other
+}
+
+func call[P, R any](b *tab, cmd cdp.Command[P, R], params P) R {
+	b.t.Helper()
+	var out R
+	b.do(chromedp.Func(func(ctx context.Context, _ *chromedp.Target) (err error) {
+		out, err = chromedp.Call(ctx, cmd, params)
+		return err
+	}))
+	return out
+}
+
+// press types keys, such as kb.Tab.
+func (b *tab) press(keys ...string) {
+	b.t.Helper()
+	for _, key := range keys {
+		b.do(chromedp.KeyEvent(key))
+	}
+}
+
+// tabTo goes with the Tab key alone until what has the focus fits sel.
+func (b *tab) tabTo(sel string) {
+	b.t.Helper()
+	for range 80 {
+		b.press(kb.Tab)
+		if eval[bool](b, "document.activeElement.matches("+quote(sel)+")") {
+			return
+		}
+	}
+	b.t.Fatalf("the Tab key never comes to %s", sel)
+}
+
+// says waits until the page's main part holds a text.
+func (b *tab) says(text string) {
+	b.t.Helper()
+	b.wait("document.querySelector('main')?.textContent.replace(/\\s+/g, ' ').includes(" + quote(text) + ")")
+}
+
+// flash waits for the message after a form.
+func (b *tab) flash(text string) {
+	b.t.Helper()
+	b.wait("document.getElementById('flash')?.textContent.includes(" + quote(text) + ")")
+}
+
+// js runs a script in the page.
+func (b *tab) js(script string) {
+	b.t.Helper()
+	b.do(chromedp.Evaluate[chromedp.Void](script + "; undefined"))
+}
+
+// swipe draws a finger over the page, dx to the right.
+func (b *tab) swipe(dx float64) {
+	b.t.Helper()
+	x := 195 - dx/2
+	call(b, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true})
+	touch := func(kind input.DispatchTouchEventType, points ...*input.TouchPoint) {
+		call(b, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: kind, TouchPoints: points})
+	}
+	touch(input.DispatchTouchEventTypeTouchStart, &input.TouchPoint{X: x, Y: 300})
+	touch(input.DispatchTouchEventTypeTouchMove, &input.TouchPoint{X: x + dx/2, Y: 302})
+	touch(input.DispatchTouchEventTypeTouchMove, &input.TouchPoint{X: x + dx, Y: 304})
+	touch(input.DispatchTouchEventTypeTouchEnd)
+	call(b, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: false})
+}
+
+func (b *browser) cookie(name string) string {
+	u, err := url.Parse(b.h.web.URL)
+	if err != nil {
+		b.h.t.Fatal(err)
+	}
+	for _, c := range b.client.Jar.Cookies(u) {
+		if c.Name == name {
+			return c.Value
+		}
+	}
+	return ""
+}
+
+// schedule is what a device of the house shall do.
+func (b *tab) schedule(id string) *hub.Schedule {
+	d, _ := b.h.hub.Device(id)
+	return d.Schedule
+}
