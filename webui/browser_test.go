@@ -186,19 +186,24 @@ func (b *tab) logIn(role webui.Role) {
 }
 
 // pagesOf are all pages, for tests that go through every one.
-var pagesOf = []struct{ name, path string }{
-	{"now", "/"},
-	{"plan", "/plan"},
-	{"plan-edit", "/plan?edit=washer&ready_by=07:00&amount=3&unit=h&day=mon&day=tue&may_pause=1"},
-	{"history-day", "/history?view=day&date=2026-06-12"},
-	{"history-week", "/history?view=week&date=2026-06-12"},
-	{"history-month", "/history?view=month&date=2026-06-12"},
-	{"history-year", "/history?view=year"},
-	{"devices", "/devices"},
-	{"more", "/more"},
-	{"login", "/login"},
-	{"licences", "/licences"},
-	{"missing", "/nothing"},
+var pagesOf = []struct {
+	name, path string
+	again      bool // another page shows the same template
+}{
+	{"now", "/", false},
+	{"plan", "/plan", true},
+	{"plan-edit", "/plan?edit=washer&ready_by=07:00&amount=3&unit=h&day=mon&day=tue&may_pause=1", false},
+	{"history-day", "/history?view=day&date=2026-06-12", true},
+	{"history-week", "/history?view=week&date=2026-06-12", true},
+	{"history-month", "/history?view=month&date=2026-06-12&with=year", false},
+	{"history-year", "/history?view=year", true},
+	{"history-span", "/history?view=span&from=2026-06-03&to=2026-06-09&with=prev", true},
+	{"devices", "/devices", false},
+	{"more", "/more", false},
+	{"login", "/login", false},
+	{"licences", "/licences", true},
+	{"missing", "/nothing", true},
+	{"kiosk", "/?kiosk", true},
 }
 
 func TestScreens(t *testing.T) {

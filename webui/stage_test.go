@@ -51,6 +51,7 @@ type scene struct {
 	lang     string // of the browser; "" is English
 	narrow   bool   // 320 px
 	empty    bool   // the house has no devices
+	long     bool   // it looks at many pages
 	at       string // house time of the start, RFC 3339; "" is now
 	change   func(*webui.Config)
 }
@@ -73,7 +74,11 @@ func (s *stage) set(t *testing.T, sc scene) *tab {
 	if !sc.empty {
 		h.furnish()
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, 8*time.Second)
+	most := 8 * time.Second
+	if sc.long {
+		most = 2 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, most)
 	t.Cleanup(cancel)
 	b := &tab{t: t, h: h, ctx: ctx}
 	width := int64(390)

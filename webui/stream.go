@@ -20,6 +20,7 @@ const (
 	heartbeat        = 15 * time.Second
 	frameGap         = 50 * time.Millisecond // between two live frames; the latest wins
 	reconnect        = time.Second           // after a lost connection
+	keptBuffer       = 4 << 10               // of an open page between two frames
 	writeTime        = 10 * time.Second      // for a browser to take what was sent
 )
 
@@ -267,5 +268,8 @@ func (f *frames) flush() {
 	_ = f.c.SetWriteDeadline(time.Now().Add(writeTime)) // not every writer has one
 	if _, f.err = f.w.Write(f.buf.Bytes()); f.err == nil {
 		f.err = f.c.Flush()
+	}
+	if f.buf.Cap() > keptBuffer {
+		f.buf = bytes.Buffer{} // a plan is long and rare
 	}
 }
