@@ -114,7 +114,6 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, v viewer) error 
 		return nil
 	}
 	out := &frames{w: w, c: http.NewResponseController(w)}
-	out.retry(reconnect)
 	out.frame("", "hello", hello{s.cfg.Version, s.texts.names})
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		out.resume(s.cfg.Live.Snapshot(), last)
@@ -123,6 +122,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, v viewer) error 
 	return nil
 }
 
+// hello is the first event of a stream.
 type hello struct {
 	Version   string   `json:"version"`
 	Languages []string `json:"languages"`
@@ -242,14 +242,10 @@ func (f *frames) frame(id, event string, v any) {
 	if id != "" {
 		fmt.Fprintf(&f.buf, "id: %s\n", id)
 	}
+	if event == "hello" {
+		fmt.Fprintf(&f.buf, "retry: %d\n", reconnect.Milliseconds())
+	}
 	fmt.Fprintf(&f.buf, "event: %s\ndata: %s\n\n", event, body)
-	f.flush()
-}
-
-// retry says when the other side shall connect again after a loss.
-func (f *frames) retry(after time.Duration) {
-	f.buf.Reset()
-	fmt.Fprintf(&f.buf, "retry: %d\n\n", after.Milliseconds())
 	f.flush()
 }
 
