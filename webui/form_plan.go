@@ -15,9 +15,10 @@ type scheduleForm struct {
 	locale
 	ID       string
 	Open     bool
+	Whens    []choice
 	ReadyBy  string
 	Amount   string
-	Unit     string // h or kwh
+	Units    []choice
 	MayPause bool
 	Days     []choice
 }
@@ -28,21 +29,51 @@ var modeTimes = [...]int{0, 30, 60, 120, 240, 480}
 // form is the editor filled with the schedule there is, or with what most
 // people want of such a device.
 func (l locale) form(d hub.DeviceState) scheduleForm {
-	f := scheduleForm{locale: l, ID: d.ID, ReadyBy: "07:00", Amount: "2", Unit: "h"}
-	days := hub.Weekdays(0)
-	if d.Role == hub.RoleCharger {
-		f.Amount, f.Unit, f.MayPause, days = "20", "kwh", true, hub.Workdays
+	s := hub.Schedule{ReadyBy: 7 * 60, Minutes: 120}
+	switch {
+	case d.Schedule != nil:
+		s = *d.Schedule
+	case d.Role == hub.RoleCharger && d.Battery != nil:
+		s = hub.Schedule{ReadyBy: 7 * 60, SoC: 100, MayPause: true, Days: hub.Workdays}
+	case d.Role == hub.RoleCharger:
+		s = hub.Schedule{ReadyBy: 7 * 60, Energy: 20_000, MayPause: true, Days: hub.Workdays}
 	}
-	if s := d.Schedule; s != nil {
-		f.ReadyBy, f.MayPause, days = s.ReadyBy.String(), s.MayPause, s.Days
-		if s.Minutes > 0 {
-			f.Unit, f.Amount = "h", trimNumber(l.number(float64(s.Minutes)/60, 2), l.T("sign.decimal"))
-		} else {
-			f.Unit, f.Amount = "kwh", trimNumber(l.number(float64(s.Energy)/1000, 3), l.T("sign.decimal"))
-		}
+	f := scheduleForm{locale: l, ID: d.ID, ReadyBy: s.ReadyBy.String(), MayPause: s.MayPause, Days: l.dayChoices(s.Days)}
+	f.Whens = l.whens(string(s.When))
+	unit := unitKWh
+	switch {
+	case s.Minutes > 0:
+		unit, f.Amount = unitHours, trimNumber(l.number(float64(s.Minutes)/60, 2), l.T("sign.decimal"))
+	case s.SoC > 0:
+		unit, f.Amount = unitPercent, strconv.Itoa(s.SoC)
+	case s.Energy > 0:
+		f.Amount = trimNumber(l.number(float64(s.Energy)/1000, 3), l.T("sign.decimal"))
 	}
-	f.Days = l.dayChoices(days)
+	f.Units = l.units(unit, d.Battery != nil || s.SoC > 0)
 	return f
+}
+
+// The units that an amount may have in the editor.
+const (
+	unitHours   = "h"
+	unitKWh     = "kwh"
+	unitPercent = "soc" // of the battery
+)
+
+func (l locale) units(chosen string, percent bool) []choice {
+	list := []choice{{unitHours, l.T("hours"), chosen == unitHours}, {unitKWh, "kWh", chosen == unitKWh}}
+	if percent {
+		list = append(list, choice{unitPercent, l.T("unit.soc"), chosen == unitPercent})
+	}
+	return list
+}
+
+func (l locale) whens(chosen string) []choice {
+	var list []choice
+	for _, w := range [...]hub.When{hub.WhenCheapest, hub.WhenSurplus, hub.WhenNow} {
+		list = append(list, choice{string(w), l.T("begin." + string(w)), string(w) == chosen})
+	}
+	return list
 }
 
 // trimNumber drops the zeros behind the decimal sign.
@@ -64,21 +95,15 @@ func (l locale) dayChoices(days hub.Weekdays) []choice {
 
 // readSchedule reads the editor. Amounts may have a comma or a point.
 func readSchedule(form url.Values, now time.Time) (*hub.Schedule, error) {
-	s := &hub.Schedule{MayPause: form.Get("may_pause") != "", SetAt: now.UTC()}
+	s := &hub.Schedule{When: hub.When(form.Get("when")), MayPause: form.Get("may_pause") != "", SetAt: now.UTC()}
 	if err := s.ReadyBy.UnmarshalText([]byte(form.Get("ready_by"))); err != nil {
 		return nil, err
 	}
-	amount, err := strconv.ParseFloat(strings.Replace(strings.TrimSpace(form.Get("amount")), ",", ".", 1), 64)
-	if err != nil || !(amount > 0 && amount < 1e6) {
-		return nil, hub.FieldErrorf("amount", "%q is not a number above 0", form.Get("amount"))
+	if err := readAmount(s, form); err != nil {
+		return nil, err
 	}
-	switch form.Get("unit") {
-	case "h":
-		s.Minutes = int(amount*60 + 0.5)
-	case "kwh":
-		s.Energy = hub.WattHour(amount*1000 + 0.5)
-	default:
-		return nil, hub.FieldErrorf("unit", "%q is not one of h, kwh", form.Get("unit"))
+	if s.When == hub.WhenNow {
+		return s, s.Validate() // once, whatever days are ticked
 	}
 	for _, name := range form["day"] {
 		d, err := hub.ParseWeekday(name)
@@ -88,6 +113,29 @@ func readSchedule(form url.Values, now time.Time) (*hub.Schedule, error) {
 		s.Days |= 1 << d
 	}
 	return s, s.Validate()
+}
+
+// readAmount reads how much. A run on surplus may leave it open.
+func readAmount(s *hub.Schedule, form url.Values) error {
+	text := strings.TrimSpace(form.Get("amount"))
+	if text == "" && s.When == hub.WhenSurplus {
+		return nil
+	}
+	amount, err := strconv.ParseFloat(strings.Replace(text, ",", ".", 1), 64)
+	if err != nil || !(amount > 0 && amount < 1e6) {
+		return hub.FieldErrorf("amount", "%q is not a number above 0", text)
+	}
+	switch form.Get("unit") {
+	case unitHours:
+		s.Minutes = int(amount*60 + 0.5)
+	case unitKWh:
+		s.Energy = hub.WattHour(amount*1000 + 0.5)
+	case unitPercent:
+		s.SoC = int(amount + 0.5)
+	default:
+		return hub.FieldErrorf("unit", "%q is not one of h, kwh, soc", form.Get("unit"))
+	}
+	return nil
 }
 
 // refill puts into the editor what was sent with it.
@@ -103,7 +151,10 @@ func (p *planPage) refill(id string, form url.Values) *planCard {
 				days |= 1 << d
 			}
 		}
-		c.Form = scheduleForm{p.locale, id, true, form.Get("ready_by"), form.Get("amount"), form.Get("unit"), form.Get("may_pause") != "", p.dayChoices(days)}
+		c.Form = scheduleForm{
+			p.locale, id, true, p.whens(form.Get("when")), form.Get("ready_by"), form.Get("amount"),
+			p.units(form.Get("unit"), len(c.Form.Units) > 2), form.Get("may_pause") != "", p.dayChoices(days),
+		}
 		return c
 	}
 	return nil

@@ -22,6 +22,7 @@ type liveJSON struct {
 	ExportW    *hub.Watt       `json:"export_w"`
 	SolarW     *hub.Watt       `json:"solar_w"` // null: no solar device speaks
 	HouseW     *hub.Watt       `json:"house_w"`
+	Guarding   hub.GuardKind   `json:"guarding"` // what holds devices back; "": nothing
 	Flow       flow            `json:"flow"`
 	Phases     []phaseJSON     `json:"phases"`
 	Registers  registersJSON   `json:"registers"`
@@ -78,7 +79,7 @@ func (s *Server) liveOf(snap hub.Snapshot) liveJSON {
 			ExportT1: given(r.ExportT1, has(hub.HasExportT1)), ExportT2: given(r.ExportT2, has(hub.HasExportT2)),
 			Gas: given(r.Gas, has(hub.HasGas)),
 		},
-		Flow: flowOf(snap), Tariff: given(r.Tariff, has(hub.HasTariff)),
+		Guarding: guardKind(snap), Flow: flowOf(snap), Tariff: given(r.Tariff, has(hub.HasTariff)),
 		Durable: givenTime(s.cfg.Feeds.Durable()),
 		Phases:  []phaseJSON{}, Devices: []devicePowerJS{},
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -91,7 +92,17 @@ func (s *Server) view(r *http.Request, v viewer, place, title string) view {
 
 // seqs names the state of devices and plan, as the page's script does from a
 // live event.
-func seqs(snap hub.Snapshot) string { return fmt.Sprintf("%d.%d", snap.DevicesSeq, snap.PlanSeq) }
+func seqs(snap hub.Snapshot) string {
+	return fmt.Sprintf("%d.%d.%s", snap.DevicesSeq, snap.PlanSeq, guardKind(snap))
+}
+
+// guardKind is what the guards protect at the moment, "" if nothing.
+func guardKind(snap hub.Snapshot) hub.GuardKind {
+	if snap.Guarding == nil {
+		return ""
+	}
+	return snap.Guarding.Kind
+}
 
 // banners are the troubles that concern everybody. The meter's silence is not
 // among them: the first page says it where the number would be.
@@ -102,6 +113,16 @@ func (s *Server) banners(l locale) []banner {
 		if p.Name == partStorage && p.Condition != hub.OK {
 			list = append(list, banner{l.T("banner.storage"), p.Reason})
 		}
+	}
+	snap := s.cfg.Live.Snapshot()
+	if g := snap.Guarding; g != nil {
+		var names []string
+		for _, d := range snap.Devices {
+			if slices.Contains(g.Devices, d.ID) {
+				names = append(names, d.Name)
+			}
+		}
+		list = append(list, banner{l.T("guard." + string(g.Kind)), strings.Join(names, ", ")})
 	}
 	return list
 }

@@ -142,10 +142,23 @@ func (l locale) warn(d hub.DeviceState) string {
 // wish is a schedule in words: 3 h by 07:00, Mon to Fri, may pause.
 func (l locale) wish(s *hub.Schedule, now time.Time) string {
 	amount := l.kwh(float64(s.Energy)/1000) + " kWh"
-	if s.Minutes > 0 {
+	switch {
+	case s.Minutes > 0:
 		amount = l.length(s.Minutes)
+	case s.SoC > 0:
+		amount = l.T("percent", s.SoC)
+	case s.Open():
+		amount = l.T("wish.open")
 	}
-	text := l.T("wish", amount, s.ReadyBy, l.days(s.Days))
+	var text string
+	switch s.When {
+	case hub.WhenNow:
+		text = l.T("wish.now", amount)
+	case hub.WhenSurplus:
+		text = l.T("wish.surplus", amount, s.ReadyBy, l.days(s.Days))
+	default:
+		text = l.T("wish", amount, s.ReadyBy, l.days(s.Days))
+	}
 	if s.MayPause {
 		text += ", " + l.T("wish.pause")
 	}

@@ -54,6 +54,9 @@ func over(s *hub.Schedule, now time.Time) bool {
 	if s.Days != 0 {
 		return false
 	}
+	if s.When == hub.WhenNow {
+		return !s.NowEnds().After(now)
+	}
 	set := s.SetAt.In(now.Location())
 	due := s.ReadyBy.On(set)
 	if !due.After(set) {

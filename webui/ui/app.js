@@ -19,7 +19,7 @@ let last = null;
 function live(/** @type {any} */ s) {
   last = s;
   // The page is of another state of devices or plan than this event.
-  if (s.devices_seq + '.' + s.plan_seq !== root.dataset.seqs) refresh();
+  if (s.devices_seq + '.' + s.plan_seq + '.' + s.guarding !== root.dataset.seqs) refresh();
   readAt = s.age_s == null ? null : performance.now() - s.age_s * 1000;
   const hero = $('#hero');
   if (!hero) return;
