@@ -85,7 +85,7 @@ func newTab(t *testing.T, h *house) *tab {
 		t.Skip(chromium.missing)
 	}
 	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
-	ctx, cancelTime := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, 10*time.Minute)
 	t.Cleanup(func() { cancelTime(); cancel() })
 	b := &tab{t: t, h: h, ctx: ctx}
 	b.do(chromedp.EmulateViewport(390, 844))

@@ -132,3 +132,15 @@ func (s *Server) AddPseudo(tag string) {
 
 // FlowOf is what flows where.
 func FlowOf(snap hub.Snapshot) any { return flowOf(snap) }
+
+// UndosKept is how many changes can be taken back.
+const UndosKept = undosKept
+
+// Over says whether a schedule has had its time.
+func Over(s *hub.Schedule, now time.Time) bool { return over(s, now) }
+
+// Neighbours are the first days of the spans before, after and a year ago.
+func Neighbours(c Calendar, day time.Time) (before, after, ago string) {
+	sp := spanOf(c, day)
+	return sp.before().start.Format(dateForm), sp.after().start.Format(dateForm), sp.yearAgo().start.Format(dateForm)
+}

@@ -127,7 +127,7 @@ func historyJourneys() []journey {
 		}},
 		{"a date that is none", scene{}, func(b *tab) {
 			b.open("/history?date=2026-02-30")
-			b.wait("document.querySelector('#flash [role=alert]')?.textContent.includes('is not a date')")
+			b.wait("document.querySelector('#flash [role=alert]')?.textContent.includes('not a date of the calendar')")
 		}},
 		{"an installer sees no history", scene{role: webui.Installer, change: func(c *webui.Config) { c.ReadOpen = false }}, func(b *tab) {
 			b.open("/history")

@@ -93,7 +93,7 @@ func planJourneys() []journey {
 			b.click("#dev-boiler .editor summary")
 			b.set("#dev-boiler input[name=amount]", "a lot")
 			b.click("#dev-boiler .editor button.main")
-			b.wait("document.querySelector('#flash [role=alert]')?.textContent.includes('is not a number')")
+			b.wait("document.querySelector('#flash [role=alert]')?.textContent.includes('give a number above 0')")
 			if got := eval[string](b, "document.querySelector('#dev-boiler input[name=amount]').value"); got != "a lot" {
 				b.t.Errorf("what was typed is now %q", got)
 			}

@@ -146,14 +146,37 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, v viewer, stat
 	}
 	p := s.view(r, v, "", "error")
 	p.Path = "/"
-	p.Problem = sentence(text)
+	p.Problem = p.problem(text)
 	if err := s.show(w, r, status, "error.html", p); err != nil {
 		s.cfg.Logger.Error("answering a request", "path", r.URL.Path, "err", err)
 		http.Error(w, text.Message, status)
 	}
 }
 
-// sentence is a problem for people.
+// sameField are the fields whose problem has the text of another.
+var sameField = map[string]string{
+	"minutes": "amount", "energy_wh": "amount", "until_soc": "amount", "unit": "amount",
+	"from": "date", "to": "date", "other": "date",
+}
+
+// problem says to a person, in the page's language, what is wrong. Where that
+// has no text, English tells it in the words of the error, and the others
+// what kind of problem it is.
+func (l locale) problem(text problemText) string {
+	field := text.Field
+	if same, ok := sameField[field]; ok {
+		field = same
+	}
+	if said, ok := l.words["bad."+field]; ok && field != "" {
+		return said
+	}
+	if said, ok := l.words["problem."+string(text.Code)]; ok && l.Lang != "en" {
+		return said
+	}
+	return sentence(text)
+}
+
+// sentence is a problem in English.
 func sentence(text problemText) string {
 	if text.Field != "" {
 		return text.Field + " " + text.Message + "."
@@ -170,7 +193,7 @@ func (s *Server) trouble(r *http.Request, p *view, err error) int {
 		return http.StatusOK
 	}
 	status, text := s.explain(r, err)
-	p.Problem = sentence(text)
+	p.Problem = p.problem(text)
 	return status
 }
 

@@ -3,7 +3,6 @@ package webui
 import (
 	"html/template"
 	"net/http"
-	"net/url"
 	"strconv"
 	"time"
 
@@ -47,7 +46,7 @@ type plannedView struct {
 func (s *Server) pagePlan(w http.ResponseWriter, r *http.Request, v viewer) error {
 	p := s.planPage(r, v)
 	if q := r.URL.Query(); q.Get("edit") != "" {
-		p.preview(s, q)
+		p.preview(s, r)
 	}
 	return s.show(w, r, http.StatusOK, "plan.html", p)
 }
@@ -194,7 +193,8 @@ func (l locale) planned(d hub.Planned, plan *hub.Plan, now time.Time) *plannedVi
 }
 
 // preview shows what the plan would be with what is in the editor.
-func (p *planPage) preview(s *Server, form url.Values) {
+func (p *planPage) preview(s *Server, r *http.Request) {
+	form := r.URL.Query()
 	c := p.refill(form.Get("edit"), form)
 	if c == nil || s.cfg.Preview == nil {
 		return
@@ -209,7 +209,8 @@ func (p *planPage) preview(s *Server, form url.Values) {
 		}
 	}
 	if err != nil {
-		c.PreviewProblem = sentence(problemText{Message: err.Error()})
+		_, text := s.explain(r, err)
+		c.PreviewProblem = p.problem(text)
 		return
 	}
 	c.Preview = p.planned(planned, s.cfg.Live.Snapshot().Plan, now)

@@ -229,7 +229,7 @@ func TestPassword(t *testing.T) {
 func TestChangePassword(t *testing.T) {
 	h := newHouse(t)
 	here, elsewhere := h.as(webui.Owner), h.as(webui.Owner)
-	if status, body := here.do("POST", "/more/password", "old=wrong&new=battery+staple"); status != 400 || !strings.Contains(body, "not your password") {
+	if status, body := here.do("POST", "/more/password", "old=wrong&new=battery+staple"); status != 400 || !strings.Contains(body, "The password until now is another.") {
 		t.Errorf("with a wrong old one: %d %.300s", status, body)
 	}
 	if status, _ := here.do("POST", "/more/password", "old=correct+horse&new=short"); status != 400 || h.users.puts != 0 {

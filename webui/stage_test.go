@@ -74,9 +74,9 @@ func (s *stage) set(t *testing.T, sc scene) *tab {
 	if !sc.empty {
 		h.furnish()
 	}
-	most := 8 * time.Second
+	most := 30 * time.Second
 	if sc.long {
-		most = 2 * time.Minute
+		most = 4 * time.Minute
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, most)
 	t.Cleanup(cancel)

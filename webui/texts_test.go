@@ -62,7 +62,7 @@ func TestTextsAgree(t *testing.T) {
 			source.Write(body)
 		}
 	}
-	for _, m := range regexp.MustCompile(`\.[TN]\(? ?"([a-z.]+)"( ?\+)?`).FindAllStringSubmatch(source.String(), -1) {
+	for _, m := range regexp.MustCompile(`(?:\.[TN]\(? ?|words\[)"([a-z.]+)"( ?\+)?`).FindAllStringSubmatch(source.String(), -1) {
 		used[m[1]] = true
 		if m[2] == "" && en[m[1]] == "" && en[m[1]+"#other"] == "" {
 			t.Errorf("there is no text for %s", m[1])
