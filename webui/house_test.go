@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -433,6 +434,7 @@ type fakeFeeds struct {
 	mu    sync.Mutex
 	err   error
 	calls []string
+	noise *rand.Rand // added to every power, nil for none
 }
 
 func (f *fakeFeeds) Feeds() []webui.Feed {
@@ -481,6 +483,9 @@ func (f *fakeFeeds) Points(_ context.Context, feed string, q webui.Query) ([]web
 				until = f.house.now
 			}
 			p.Value = f.value(feed, at, until, q.Aggregate)
+			if f.noise != nil && q.Aggregate == webui.AggregateMean {
+				p.Value += float64(f.noise.IntN(3000))
+			}
 		}
 		out = append(out, p)
 		at = next

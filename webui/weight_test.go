@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"regexp"
 	"strconv"
 	"strings"
@@ -64,6 +65,18 @@ func TestWeight(t *testing.T) {
 			if chart > 45_000 {
 				t.Errorf("the chart page weighs %d bytes, at most 45,000", chart)
 			}
+		}
+	}
+	// With a series for all that is there, and another day to compare with;
+	// every value is a surprise, which is more than a house can do.
+	h.feeds.noise = rand.New(rand.NewPCG(1, 2))
+	defer func() { h.feeds.noise = nil }()
+	_, day := b.do("GET", "/history?view=day&date=2026-06-12&with=prev", "")
+	if m := regexp.MustCompile(`(?s)id="chart-data">(.*?)</script>`).FindStringSubmatch(day); m != nil {
+		curve := zipped(t, m[1])
+		t.Logf("a day's curve: %d bytes, %d before gzip", curve, len(m[1]))
+		if curve > 3_000 {
+			t.Errorf("the day's curve weighs %d bytes, at most 3,000", curve)
 		}
 	}
 	own := 0
