@@ -43,7 +43,8 @@ type Planned struct {
 	When  When      `json:"when,omitempty"`
 	// Short is the part of Need that does not fit before the deadline.
 	Short  WattHour `json:"short_wh"`
-	Reason string   `json:"reason"` // one sentence for people
+	Reason string   `json:"reason"`       // one sentence for people, in English
+	Why    Why      `json:"why,omitzero"` // the same as a value, for other languages
 	Runs   []Run    `json:"runs"`
 }
 

@@ -144,3 +144,15 @@ func Neighbours(c Calendar, day time.Time) (before, after, ago string) {
 	sp := spanOf(c, day)
 	return sp.before().start.Format(dateForm), sp.after().start.Format(dateForm), sp.yearAgo().start.Format(dateForm)
 }
+
+// Why words a reason.
+func Why(tag string, d hub.Planned, now time.Time) string {
+	t, _ := newTexts("en")
+	return t.langs[tag].why(d, now)
+}
+
+// Instead words what beginning at once would cost more.
+func Instead(tag string, w hub.Why, now time.Time) string {
+	t, _ := newTexts("en")
+	return t.langs[tag].instead(w, now)
+}

@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"homehub/hub"
@@ -130,7 +131,7 @@ func (p *nowPage) next(snap hub.Snapshot, now time.Time) {
 	for _, run := range runs[:min(len(runs), nextRuns)] {
 		n := nextRun{Name: names[run.Device], When: p.runText(run, now)}
 		if d, ok := snap.Plan.Of(run.Device); ok {
-			n.Why = d.Reason
+			n.Why = strings.TrimSpace(p.why(d, now) + " " + p.instead(d.Why, now))
 		}
 		p.Next = append(p.Next, n)
 	}

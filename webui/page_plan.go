@@ -171,7 +171,7 @@ func (l locale) wish(s *hub.Schedule, now time.Time) string {
 }
 
 func (l locale) planned(d hub.Planned, plan *hub.Plan, now time.Time) *plannedView {
-	v := &plannedView{Reason: d.Reason}
+	v := &plannedView{Reason: l.why(d, now)}
 	for _, run := range d.Stretches() {
 		if run.End.After(now) {
 			v.Runs = append(v.Runs, l.runText(run, now))

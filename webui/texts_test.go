@@ -184,3 +184,60 @@ func TestLanguageOfTheHouse(t *testing.T) {
 		t.Error("a language that is none is taken")
 	}
 }
+
+// Every kind of reason is told in every language, with its numbers, and in
+// the house's zone.
+func TestReasons(t *testing.T) {
+	zone := amsterdam()
+	now := time.Date(2026, 6, 12, 20, 0, 0, 0, zone)
+	at := func(h, m int) time.Time { return time.Date(2026, 6, 13, h, m, 0, 0, zone).UTC() }
+	for _, test := range []struct {
+		why  hub.Why
+		want []string // in every language
+		en   string
+	}{
+		{hub.Why{Kind: hub.WhyCheapest, From: at(2, 15), To: at(4, 0), Takes: 105 * time.Minute, Deadline: at(7, 0)}, []string{"02:15", "04:00", "1", "45", "07:00"}, "tomorrow 02:15 to 04:00 is the cheapest 1\u00a0h 45\u00a0min before tomorrow 07:00."},
+		{hub.Why{Kind: hub.WhyTimes, From: at(1, 0), To: at(6, 0), Energy: 12_500, Runs: 3}, []string{"01:00", "06:00"}, "12.5 kWh between tomorrow 01:00 and 06:00, at the cheapest times before the end of the plan."},
+		{hub.Why{Kind: hub.WhyAtOnce, From: at(0, 30), To: at(1, 0)}, []string{"00:30", "01:00"}, ""},
+		{hub.Why{Kind: hub.WhyLate, From: at(5, 0), To: at(8, 0), Deadline: at(7, 0), Late: time.Hour}, []string{"05:00", "08:00", "07:00"}, ""},
+		{hub.Why{Kind: hub.WhyShort, Deadline: at(7, 0), Short: 1200}, []string{"07:00"}, "1.20 kWh will be missing at tomorrow 07:00: more does not fit."},
+		{hub.Why{Kind: hub.WhyNoRoom, Deadline: at(7, 0)}, []string{"07:00"}, ""},
+		{hub.Why{Kind: hub.WhyRunning, To: at(1, 45)}, []string{"01:45"}, ""},
+		{hub.Why{Kind: hub.WhyNothing}, nil, "It needs nothing."},
+		{hub.Why{Kind: hub.WhyNoCar}, nil, "It waits for a car to be connected."},
+		{hub.Why{Kind: hub.WhyWarm, Takes: time.Hour, Coldest: 52}, []string{"52"}, ""},
+		{hub.Why{Kind: hub.WhyTooCold, Takes: time.Hour, Coldest: 48, Wanted: 50}, []string{"48", "50"}, ""},
+	} {
+		told := map[string]string{}
+		for _, lang := range webui.Languages() {
+			got := webui.Why(lang, hub.Planned{Reason: "in English", Why: test.why}, now)
+			if got == "in English" || strings.Contains(got, "why.") || strings.Contains(got, "{") {
+				t.Errorf("%s in %s: %q", test.why.Kind, lang, got)
+			}
+			for _, part := range test.want {
+				if !strings.Contains(got, part) {
+					t.Errorf("%s in %s lacks %s: %q", test.why.Kind, lang, part, got)
+				}
+			}
+			if other, ok := told[got]; ok {
+				t.Errorf("%s is the same in %s and %s: %q", test.why.Kind, lang, other, got)
+			}
+			told[got] = lang
+			if lang == "en" && test.en != "" && got != test.en {
+				t.Errorf("got %q, want %q", got, test.en)
+			}
+		}
+	}
+	if got := webui.Why("nl", hub.Planned{Reason: "in English"}, now); got != "in English" {
+		t.Errorf("a reason without a value is %q", got)
+	}
+	if got := webui.Instead("en", hub.Why{Extra: 610_000}, now); got != "Starting now would cost €0.61 more." {
+		t.Errorf("got %q", got)
+	}
+	if got := webui.Instead("en", hub.Why{Extra: 4_000}, now); got != "" {
+		t.Errorf("less than a cent is told: %q", got)
+	}
+	if got := webui.Instead("de", hub.Why{Earliest: at(0, 15), TooMuch: true}, now); got != "Der Start um morgen 00:15 ist mehr, als der Anschluss trägt." {
+		t.Errorf("got %q", got)
+	}
+}
