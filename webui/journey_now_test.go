@@ -164,9 +164,14 @@ func nowJourneys() []journey {
 			}
 		}},
 		{"nothing moves for whom motion hurts", scene{}, func(b *tab) {
-			call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: "reduce"}}})
-			defer call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{})
+			motion := func(value string) {
+				call(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-reduced-motion", Value: value}}})
+			}
+			motion("no-preference")
 			b.open("/")
+			b.wait("document.getAnimations().length > 0")
+			motion("reduce")
+			b.wait("document.getAnimations().length === 0")
 			if n := eval[int](b, "document.getAnimations().length"); n != 0 {
 				b.t.Errorf("%d things move", n)
 			}

@@ -91,6 +91,7 @@ func (s *stage) set(t *testing.T, sc scene) *tab {
 		call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: sc.noScript})
 		s.script = !sc.noScript
 	}
+	b.scheme("light") // and nothing that moves: painting it takes the time of the others
 	lang := sc.lang
 	if lang == "" {
 		lang = "en"
