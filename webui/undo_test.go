@@ -63,6 +63,11 @@ func TestUndo(t *testing.T) {
 	if status, _ := b.do("POST", "/undo", "token="+token); status != 404 {
 		t.Errorf("the same undo again: %d", status)
 	}
+	_, late := b.posted(t, "/devices/washer/mode", "mode=on")
+	h.as(webui.Owner).posted(t, "/devices/washer/mode", "mode=off")
+	if status, body := b.do("POST", "/undo", "token="+late); status != 409 || !strings.Contains(body, "was changed since") {
+		t.Errorf("an undo of what somebody changed since: %d", status)
+	}
 	_, old := b.posted(t, "/devices/washer/mode", "mode=on")
 	for range webui.UndosKept {
 		b.posted(t, "/devices/boiler/mode", "mode=on&for=30")
