@@ -275,6 +275,32 @@ func TestPeerWritesWhatWasQueuedBeforeItCloses(t *testing.T) {
 	}
 }
 
+// What a session kept may be more than a peer may have waiting, and the client
+// must get it all the same.
+func TestPeerTakesWhatItsSessionKept(t *testing.T) {
+	limits := Limits{}.withDefaults()
+	for _, tt := range []struct {
+		stage     int32
+		inherited int
+		ok        bool
+	}{{stageOpening, 0, true}, {stageLive, maxOwed, true}, {stageLive, 0, false}} {
+		ours, theirs := net.Pipe() // nobody reads
+		p := newPeer(ours, netip.Addr{}, &limits)
+		p.inherited = tt.inherited
+		p.stage.Store(tt.stage)
+		var err error
+		for range maxOwed / 20_000 {
+			if _, err = p.Write(make([]byte, 20_000)); err != nil {
+				break
+			}
+		}
+		if (err == nil) != tt.ok {
+			t.Errorf("stage %d, %d bytes inherited: %v", tt.stage, tt.inherited, err)
+		}
+		theirs.Close()
+	}
+}
+
 func tcpPair(t *testing.T) (net.Conn, net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -204,7 +204,7 @@ func TestTakeoverLosesNothing(t *testing.T) {
 	v.add("pub", "", rw("#"))
 	v.add("sub", "", rw("#"))
 	h := open(t, v, func(c *Config) { c.Limits.MessageRate, c.Limits.ConnectRate = 100_000, 10_000 })
-	const n = 3000
+	const n = 1000
 	pub := h.raw(t, "")
 	pub.login(4, "pub", v.secret("pub"), 60, true)
 	enter := func() *raw {

@@ -135,7 +135,11 @@ func (p *peer) Write(b []byte) (int, error) {
 // makeRoom gets a buffer for n more bytes, or cuts a peer that has too much
 // waiting for it; mu is held.
 func (p *peer) makeRoom(n int) bool {
-	if len(p.out)+p.flow.bytes+n > p.limits.Pending {
+	most := p.limits.Pending + p.inherited
+	if p.stage.Load() == stageOpening {
+		most += 2 * maxOwed // the library sends all that the session kept at once
+	}
+	if len(p.out)+p.flow.bytes+n > most {
 		p.cut()
 		return false
 	}
