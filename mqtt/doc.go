@@ -3,6 +3,9 @@
 // and the codecs of the device families (hub.Family) that speak MQTT or plain
 // HTTP.
 //
+// Plain messages take a way of their own past the library; fastpath.go says
+// which, and docs/adr/0007 why.
+//
 // The library is confined to this package. What it can not be trusted with
 // (who connects, how much is read, who is written to, when a session changes
 // hands, what is kept) is done around it; each counter names the defect it
