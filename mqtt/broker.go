@@ -119,7 +119,7 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b.guard = &guard{
 		listener: listener, limits: &b.limits, door: b.door, logger: cfg.Logger,
-		gone: b.gone, panicked: b.panicked, starved: b.starved, serving: make(chan struct{}), done: make(chan struct{}),
+		gone: b.gone, panicked: b.panicked, starved: b.starved, ready: make(chan struct{}), serving: make(chan struct{}), done: make(chan struct{}),
 	}
 	if err := errors.Join(b.server.AddHook(b.gate, nil), b.server.AddListener(b.guard)); err != nil {
 		return nil, errors.Join(err, listener.Close())

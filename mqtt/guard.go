@@ -38,9 +38,10 @@ type guard struct {
 	starved  func(err error)           // no descriptor is left for a connection
 
 	mu        sync.Mutex
-	establish listeners.EstablishFn // nil: nobody is served yet
+	establish listeners.EstablishFn
 	closed    bool
 	wg        sync.WaitGroup
+	ready     chan struct{} // closed when establish is set
 	serving   chan struct{} // closed when Serve returned
 	done      chan struct{}
 }
@@ -62,9 +63,8 @@ func (g *guard) Init(*slog.Logger) error { return nil }
 // Serve accepts connections until Close.
 func (g *guard) Serve(establish listeners.EstablishFn) {
 	defer close(g.serving)
-	g.mu.Lock()
 	g.establish = establish
-	g.mu.Unlock()
+	close(g.ready)
 	var accepting sync.WaitGroup
 	accepting.Go(func() { g.accept(g.listener, nil) })
 	if g.secure != nil {
@@ -100,7 +100,8 @@ func (g *guard) accept(l net.Listener, secret *tls.Config) {
 	}
 }
 
-// take serves a connection in a goroutine of its own, or closes it.
+// take serves a connection in a goroutine of its own, or closes it. One from
+// the web address may come before the library serves; it waits.
 func (g *guard) take(c net.Conn, secret *tls.Config) {
 	p := g.admit(c, secret, time.Now())
 	if p == nil {
@@ -108,12 +109,20 @@ func (g *guard) take(c net.Conn, secret *tls.Config) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.closed || g.establish == nil {
+	if g.closed {
 		g.door.leave(p)
 		_ = p.Close()
 		return
 	}
-	g.wg.Go(func() { g.host(p, g.establish) })
+	g.wg.Go(func() {
+		select {
+		case <-g.ready:
+			g.host(p, g.establish)
+		case <-g.done:
+			g.door.leave(p)
+			_ = p.Close()
+		}
+	})
 }
 
 // admit makes a peer of a connection, or closes it.
