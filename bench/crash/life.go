@@ -13,9 +13,9 @@ const windowSeconds = 60
 // birth is when the life begins.
 var birth = time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
 
-// hub takes what happens in a life: the engine does, and the oracle, which
+// keeper takes what happens in a life: the engine does, and the oracle, which
 // knows from it what must be there.
-type hub interface {
+type keeper interface {
 	Create(tsdb.FeedConfig) error
 	Append(feed string, at time.Time, v float64) error
 	Trim(feed string, before time.Time) error
@@ -34,7 +34,7 @@ func hash(a, b int64) uint64 {
 }
 
 // live plays one window of the life. It is the same every time.
-func live(h hub, window int) error {
+func live(h keeper, window int) error {
 	if err := furnish(h, window); err != nil {
 		return err
 	}
@@ -68,25 +68,25 @@ func live(h hub, window int) error {
 }
 
 // furnish makes and changes feeds when it is time.
-func furnish(h hub, window int) error {
-	make := func(name string, interval int64, kind tsdb.Kind, decimals int) error {
+func furnish(h keeper, window int) error {
+	create := func(name string, interval int64, kind tsdb.Kind, decimals int) error {
 		return h.Create(tsdb.FeedConfig{Name: name, Interval: time.Duration(interval) * time.Second, Kind: kind, Decimals: decimals})
 	}
 	switch window {
 	case 0:
 		for _, name := range noises {
-			if err := make(name, 1, tsdb.Power, 0); err != nil {
+			if err := create(name, 1, tsdb.Power, 0); err != nil {
 				return err
 			}
 		}
-		if err := make("house", 10, tsdb.Power, 0); err != nil {
+		if err := create("house", 10, tsdb.Power, 0); err != nil {
 			return err
 		}
-		return make("plug", 10, tsdb.Power, 1)
+		return create("plug", 10, tsdb.Power, 1)
 	case 40:
-		return make("meter", 10, tsdb.Counter, 3)
+		return create("meter", 10, tsdb.Counter, 3)
 	case plugChanges: // a new generation
-		return make("plug", 30, tsdb.Power, 1)
+		return create("plug", 30, tsdb.Power, 1)
 	}
 	return nil
 }
@@ -95,7 +95,7 @@ func furnish(h hub, window int) error {
 const plugChanges = 150
 
 // second appends the points of one second.
-func second(h hub, window int, at time.Time, s int64) error {
+func second(h keeper, window int, at time.Time, s int64) error {
 	unix := at.Unix()
 	for i, name := range noises {
 		v := float64(hash(unix, int64(i))>>11) / (1 << 53) * 1000
