@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"homehub/webui"
@@ -95,19 +94,6 @@ func newTab(t *testing.T, h *house) *tab {
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	if err := chromedp.Do(b.ctx, steps...); err != nil {
-		b.t.Fatal(err)
-	}
-}
-
-// watch fails the test when the page logs an error or breaks its policy.
-func (b *tab) watch() {
-	b.t.Helper()
-	err := chromedp.Listen(b.ctx, func(ev any) {
-		if e, ok := ev.(*runtime.EventExceptionThrown); ok {
-			b.t.Errorf("the page threw: %v", e.ExceptionDetails)
-		}
-	})
-	if err != nil {
 		b.t.Fatal(err)
 	}
 }
