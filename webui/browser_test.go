@@ -121,17 +121,21 @@ func eval[T any](b *tab, js string) T {
 	return v
 }
 
-// wait waits until js is true.
+// wait waits until js is true. It asks again and again from here: where
+// JavaScript is off, a page's own timers never fire.
 func (b *tab) wait(js string) {
 	b.t.Helper()
-	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+js+")", chromedp.WithPollingInterval(15*time.Millisecond)))
-	for err != nil && b.ctx.Err() == nil && strings.Contains(err.Error(), "(-32000)") {
-		// The page that was asked is gone: ask the next.
-		_, err = chromedp.Run(b.ctx, chromedp.Poll[bool]("!!("+js+")", chromedp.WithPollingInterval(15*time.Millisecond)))
-	}
-	if err != nil {
-		html, _ := chromedp.Run(b.ctx, chromedp.OuterHTML(chromedp.CSS("main")))
-		b.t.Fatalf("waiting for %s: %v\n%.1500s", js, err, html)
+	for {
+		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("!!("+js+")"))
+		if err == nil && is {
+			return
+		}
+		select {
+		case <-time.After(15 * time.Millisecond):
+			// A page on its way may have nothing to ask yet.
+		case <-b.ctx.Done():
+			b.t.Fatalf("waiting for %s: %v", js, err)
+		}
 	}
 }
 
