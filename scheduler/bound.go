@@ -47,12 +47,9 @@ func newDual(h *house) *dual {
 func (d *dual) value() float64 {
 	h, f := d.f.h, d.f
 	v := &f.v
-	v.reset(h)
-	v.fn[h.n] = h.atEnd(v)
-	f.dps++
 	for t := h.n - 1; t >= 0; t-- {
 		f.curves[t] = h.curveOf(t, 0, &f.phase[t], math.Inf(1), d.flexAt(t))
-		v.back1(&v.fn[t+1], &f.curves[t], &v.fn[t])
+		v.backTo(t, &f.curves[t])
 	}
 	w := h.atStart()
 	sum, _ := meet(&w, &v.fn[0])

@@ -10,28 +10,12 @@ const maxPieces = 8
 
 // curve is what a slot costs as a convex function of the change of the battery's content: cost at lo, then segments of rising slope.
 type curve struct {
-	lo, cost float64
-	n        int
-	seg      [maxPieces]segment
-	ok       bool // false: the slot's limits cannot be kept
-	hulled   bool // the true cost is not convex; this is its lower hull
-}
-
-func (c *curve) hi() float64 {
-	u := c.lo
-	for i := range c.n {
-		u += c.seg[i].len
-	}
-	return u
-}
-
-// costAtHi is the cost at the upper end.
-func (c *curve) costAtHi() float64 {
-	v := c.cost
-	for i := range c.n {
-		v += c.seg[i].slope * c.seg[i].len
-	}
-	return v
+	lo, cost   float64
+	hi, costHi float64 // the upper end and the cost there
+	n          int
+	seg        [maxPieces]segment
+	ok         bool // false: the slot's limits cannot be kept
+	hulled     bool // the true cost is not convex; this is its lower hull
 }
 
 // flex is load that a slot may take or leave between lo and hi W, worth value EUR per W and slot; what is imported above free W costs toll more.
@@ -226,6 +210,11 @@ func (h *house) contentCurve(p *pieces, x0, bmin, bmax float64) curve {
 				left = p.seg[i].len
 			}
 		}
+	}
+	c.hi, c.costHi = c.lo, c.cost
+	for k := range c.n {
+		c.hi += c.seg[k].len
+		c.costHi += c.seg[k].slope * c.seg[k].len
 	}
 	return c
 }

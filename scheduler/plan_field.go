@@ -16,6 +16,19 @@ type field struct {
 	warm   warmth
 	sides  []side // for each slot; all zero but where concave corners are branched on
 	dps    int    // effort so far, in backward passes
+	slots  int    // slots passed beyond those
+
+	// What the curves and value functions were made from: a pass renews only what has changed since the last.
+	basis   []basis
+	current int // forward functions up to here are current
+}
+
+// basis is what a slot's curve depends on beside the house.
+type basis struct {
+	load, cap float64
+	phase     [3]float64
+	side      side
+	ok        bool
 }
 
 func newField(h *house) *field {
@@ -24,7 +37,10 @@ func newField(h *house) *field {
 	for i := range f.tmp {
 		f.tmp[i] = make([]segment, 0, 1024)
 	}
-	f.sides = make([]side, h.n)
+	f.sides, f.basis = make([]side, h.n), make([]basis, h.n)
+	f.v.keepAll(h)
+	f.w.keepAll(h)
+	f.v.fn[h.n], f.w.fn[0] = h.atEnd(&f.v), h.atStart()
 	f.openCaps()
 	return f
 }
@@ -87,29 +103,64 @@ func (f *field) curveWith(t int, w float64, d *device) curve {
 	return f.h.curveOf(t, f.load[t]+w, &phase, f.capW[f.h.month[t]], flex{})
 }
 
-// backward computes the value functions from the end and returns the least grid, wear and end cost.
+// backward computes the value functions from the end and returns the least grid, wear and end cost. Slots behind the last one that has changed
+// since the former pass keep theirs.
 func (f *field) backward() float64 {
-	f.dps++
 	h := f.h
-	f.v.reset(h)
-	f.v.fn[h.n] = h.atEnd(&f.v)
+	renew := false
 	for t := h.n - 1; t >= 0; t-- {
-		f.curves[t] = f.curveAt(t)
-		f.v.back1(&f.v.fn[t+1], &f.curves[t], &f.v.fn[t])
+		if f.stale(t) {
+			f.curves[t] = f.curveAt(t)
+			f.current = min(f.current, t)
+			renew = true
+		}
+		if renew {
+			f.v.backTo(t, &f.curves[t])
+			f.effort(1)
+		}
 	}
 	w := h.atStart()
 	cost, _ := meet(&w, &f.v.fn[0])
 	return cost
 }
 
+// effort counts slots that a pass has renewed.
+func (f *field) effort(slots int) {
+	if f.slots += slots; f.slots >= f.h.n {
+		f.slots -= f.h.n
+		f.dps++
+	}
+}
+
+// sameW is how much a load may differ in W to count as the same: it hides the rounding of taking a device out and putting it back.
+const sameW = 1e-7
+
+// stale tells whether slot t's curve must be made anew, and notes what from.
+func (f *field) stale(t int) bool {
+	h, b := f.h, &f.basis[t]
+	most := f.capW[h.month[t]]
+	reach := h.free[t] + f.load[t] + f.maxCharge()
+	if h.curtailable {
+		reach += h.pv[t]
+	}
+	if most > reach { // a cap above what the slot can reach is none
+		most = reach + 1
+	}
+	if b.ok && math.Abs(b.load-f.load[t]) < sameW && math.Abs(b.cap-most) < sameW && b.side == f.sides[t] &&
+		(!h.phased || math.Abs(b.phase[0]-f.phase[t][0])+math.Abs(b.phase[1]-f.phase[t][1])+math.Abs(b.phase[2]-f.phase[t][2]) < sameW) {
+		return false
+	}
+	*b = basis{f.load[t], most, f.phase[t], f.sides[t], true}
+	return true
+}
+
 // forward computes the cost to reach each content; backward must have run for the same loads.
 func (f *field) forward() {
-	h := f.h
-	f.w.reset(h)
-	f.w.fn[0] = h.atStart()
-	for t := range h.n {
-		f.w.ahead1(&f.w.fn[t], &f.curves[t], &f.w.fn[t+1])
+	for t := f.current; t < f.h.n; t++ {
+		f.w.aheadTo(t+1, &f.curves[t])
 	}
+	f.effort(f.h.n - f.current)
+	f.current = f.h.n
 }
 
 // back1 and ahead1 are back and ahead with the result kept in the storage's own pool.
@@ -169,7 +220,6 @@ func (f *field) replaced(from int, extra []float64, d *device) float64 {
 	side := 0
 	for k, w := range extra {
 		c := f.curveWith(from+k, w, d)
-		f.w.min, f.w.max = f.v.min, f.v.max
 		next := f.w.ahead(&cur, &c, f.tmp[side][:0])
 		if !next.ok {
 			return math.Inf(1)

@@ -8,7 +8,8 @@ import "math"
 type storage struct {
 	min, max float64 // content limits
 	fn       []value
-	pool     []segment
+	own      [][]segment // of each function, where they are kept from pass to pass
+	pool     []segment   // or of all together, where every pass begins anew
 }
 
 // value is one convex function of the content.
@@ -18,24 +19,42 @@ type value struct {
 	ok       bool
 }
 
-func (v *value) hi() float64 {
-	s := v.lo
-	for _, g := range v.seg {
-		s += g.len
-	}
-	return s
-}
-
-// reset makes room for n+1 functions.
-func (s *storage) reset(h *house) {
+// limit sets the content limits.
+func (s *storage) limit(h *house) {
 	s.min, s.max = 0, 0
 	if h.bat != nil {
 		s.min, s.max = h.bat.MinWh, h.bat.MaxWh
 	}
-	if cap(s.fn) < h.n+1 {
-		s.fn = make([]value, h.n+1)
+}
+
+// keepAll makes room for n+1 functions that stay until they are replaced one by one.
+func (s *storage) keepAll(h *house) {
+	s.limit(h)
+	s.fn, s.own = make([]value, h.n+1), make([][]segment, h.n+1)
+	all := make([]segment, (h.n+1)*32)
+	for t := range s.own {
+		s.own[t] = all[t*32 : t*32 : t*32+32]
 	}
-	s.fn = s.fn[:h.n+1]
+}
+
+// backTo and aheadTo renew the function at boundary t from its neighbour.
+func (s *storage) backTo(t int, c *curve) {
+	s.fn[t] = s.back(&s.fn[t+1], c, s.own[t][:0])
+	if seg := s.fn[t].seg; cap(seg) > cap(s.own[t]) {
+		s.own[t] = seg
+	}
+}
+
+func (s *storage) aheadTo(t int, c *curve) {
+	s.fn[t] = s.ahead(&s.fn[t-1], c, s.own[t][:0])
+	if seg := s.fn[t].seg; cap(seg) > cap(s.own[t]) {
+		s.own[t] = seg
+	}
+}
+
+// reset forgets all functions that the pool holds.
+func (s *storage) reset(h *house) {
+	s.limit(h)
 	s.pool = s.pool[:0]
 }
 
@@ -70,26 +89,31 @@ func (h *house) atStart() value {
 	return value{lo: h.bat.StartWh, ok: true}
 }
 
-// back is the value before a slot whose cost is c, from the value after it.
+// back is the value before a slot whose cost is c, from the value after it. dst is where its segments go.
 func (s *storage) back(next *value, c *curve, dst []segment) value {
 	if !next.ok || !c.ok {
 		return value{}
 	}
-	out := value{lo: next.lo - c.hi(), cost: next.cost + c.costAtHi()}
+	cut := s.cutter(next.lo-c.hi, next.cost+c.costHi, dst)
 	j := c.n - 1
-	for _, g := range next.seg {
+	for i := range next.seg {
+		g := &next.seg[i]
 		for j >= 0 && -c.seg[j].slope < g.slope {
-			dst = append(dst, segment{-c.seg[j].slope, c.seg[j].len})
+			if !cut.take(-c.seg[j].slope, c.seg[j].len) {
+				return cut.done(s)
+			}
 			j--
 		}
-		dst = append(dst, g)
+		if !cut.take(g.slope, g.len) {
+			return cut.done(s)
+		}
 	}
 	for ; j >= 0; j-- {
-		dst = append(dst, segment{-c.seg[j].slope, c.seg[j].len})
+		if !cut.take(-c.seg[j].slope, c.seg[j].len) {
+			break
+		}
 	}
-	out.seg = dst
-	out.clip(s.min, s.max)
-	return out
+	return cut.done(s)
 }
 
 // ahead is the cost to reach a content after a slot whose cost is c, from the cost to reach one before it.
@@ -97,51 +121,68 @@ func (s *storage) ahead(before *value, c *curve, dst []segment) value {
 	if !before.ok || !c.ok {
 		return value{}
 	}
-	out := value{lo: before.lo + c.lo, cost: before.cost + c.cost}
+	cut := s.cutter(before.lo+c.lo, before.cost+c.cost, dst)
 	j := 0
-	for _, g := range before.seg {
+	for i := range before.seg {
+		g := &before.seg[i]
 		for j < c.n && c.seg[j].slope < g.slope {
-			dst = append(dst, c.seg[j])
+			if !cut.take(c.seg[j].slope, c.seg[j].len) {
+				return cut.done(s)
+			}
 			j++
 		}
-		dst = append(dst, g)
+		if !cut.take(g.slope, g.len) {
+			return cut.done(s)
+		}
 	}
-	out.seg = append(dst, c.seg[j:c.n]...)
-	out.clip(s.min, s.max)
-	return out
+	for ; j < c.n; j++ {
+		if !cut.take(c.seg[j].slope, c.seg[j].len) {
+			break
+		}
+	}
+	return cut.done(s)
 }
 
 // epsWh hides rounding at the content limits.
 const epsWh = 1e-7
 
-// clip cuts the domain to lo..hi.
-func (v *value) clip(lo, hi float64) {
-	cut := lo - v.lo
-	for cut > 0 && len(v.seg) > 0 {
-		g := &v.seg[0]
-		if g.len > cut {
-			v.cost += g.slope * cut
-			g.len -= cut
-			v.lo, cut = lo, 0
-			break
+// cutter builds a function segment by segment and cuts it to the content limits as it goes.
+type cutter struct {
+	lo, cost float64
+	skip     float64 // length that still lies below the least content
+	room     float64 // length that is left up to the most content
+	seg      []segment
+}
+
+func (s *storage) cutter(lo, cost float64, dst []segment) cutter {
+	skip := max(0, s.min-lo)
+	return cutter{lo: lo, cost: cost, skip: skip, room: s.max - lo - skip, seg: dst}
+}
+
+// take appends a segment; false says that no further one has room.
+func (c *cutter) take(slope, length float64) bool {
+	if c.skip > 0 {
+		part := min(c.skip, length)
+		c.cost += slope * part
+		c.lo += part
+		c.skip -= part
+		if length -= part; length <= 0 {
+			return true
 		}
-		v.cost += g.slope * g.len
-		v.lo += g.len
-		cut -= g.len
-		v.seg = v.seg[1:]
 	}
-	over := v.hi() - hi
-	for over > 0 && len(v.seg) > 0 {
-		g := &v.seg[len(v.seg)-1]
-		if g.len > over {
-			g.len -= over
-			over = 0
-			break
+	if length >= c.room {
+		if c.room > 0 {
+			c.seg = append(c.seg, segment{slope, c.room})
 		}
-		over -= g.len
-		v.seg = v.seg[:len(v.seg)-1]
+		return false
 	}
-	v.ok = v.lo >= lo-epsWh && v.lo <= hi+epsWh
+	c.room -= length
+	c.seg = append(c.seg, segment{slope, length})
+	return true
+}
+
+func (c *cutter) done(s *storage) value {
+	return value{lo: c.lo, cost: c.cost, seg: c.seg, ok: c.lo >= s.min-epsWh && c.lo <= s.max+epsWh}
 }
 
 // meet is the least sum of cost to get there and cost from there on, and the content where it is.

@@ -113,7 +113,6 @@ func (f *field) swapFrom(d *device, a int, partner []bool, x int, leaves bool, b
 	if !leaves {
 		first, second = w, -w
 	}
-	f.w.min, f.w.max = f.v.min, f.v.max
 	c := f.curveWith(a, first, d)
 	cur := f.w.ahead(&f.w.fn[a], &c, f.tmp[0][:0])
 	side := 1
