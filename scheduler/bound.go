@@ -170,6 +170,7 @@ func (d *dual) climb(target float64, steps int, stop func() bool) {
 	theta := 1.
 	stale := 0
 	dirP, dirT := make([]float64, h.n), make([]float64, h.n)
+	stepP, stepT := make([]float64, h.n), make([]float64, h.n)
 	for k := range steps {
 		if k > 0 && stop() {
 			return
@@ -194,23 +195,26 @@ func (d *dual) climb(target float64, steps int, stop func() bool) {
 		for t := range h.n {
 			g := d.wanted[t] - d.used[t]
 			dirP[t] = deflection*dirP[t] + (1-deflection)*g
-			norm += dirP[t] * dirP[t]
 			if h.capEUR > 0 {
 				e := g + d.excess[t]
 				if d.toll[t] <= 0 && e < 0 {
 					e = 0
 				}
 				dirT[t] = deflection*dirT[t] + (1-deflection)*e
-				norm += dirT[t] * dirT[t]
 			}
+		}
+		spread(dirP, stepP)
+		spread(dirT, stepT)
+		for t := range h.n {
+			norm += dirP[t]*stepP[t] + dirT[t]*stepT[t]
 		}
 		if norm == 0 || target-d.best < 1e-7 {
 			return
 		}
 		step := theta * max(target-v, 1e-6) / norm
 		for t := range h.n {
-			d.price[t] += step*dirP[t] - d.toll[t]
-			d.toll[t] += step * dirT[t]
+			d.price[t] += step*stepP[t] - d.toll[t]
+			d.toll[t] += step * stepT[t]
 		}
 		if h.capEUR > 0 {
 			for m := range h.freeW {
@@ -226,7 +230,7 @@ func (d *dual) climb(target float64, steps int, stop func() bool) {
 // deflection is how much of the last direction a step keeps, patience how many steps without progress halve the step.
 const (
 	deflection = 0.5
-	patience   = 5
+	patience   = 3
 )
 
 // shareToll brings the tolls of a month back to what is allowed: none below 0, and in sum no more than the tariff.
@@ -264,8 +268,27 @@ func (d *dual) shareToll(m int) {
 	}
 }
 
-// bound certifies the search's best draft: it starts the prices at what load costs there and climbs for as long as more allows.
-func (s *search) bound(steps int, stop func() bool) *dual {
+// boundSteps is how often the dual's prices are improved.
+const boundSteps = 45
+
+// bound is the dual with the best prices that its effort allows, worked out once. With a budget in time it may take a third of that.
+func (s *search) bound() *dual {
+	if s.dual != nil {
+		return s.dual
+	}
+	steps, begun := boundSteps, s.opt.Now()
+	if s.opt.Warm != nil {
+		steps /= warmShare // its prices are the start
+	}
+	if s.h.anyThermal() {
+		steps = 6 // its part of the bound costs fifty times as much
+	}
+	s.dual = s.newBound(steps, func() bool { return s.opt.Budget > 0 && s.opt.Now().Sub(begun) > s.opt.Budget/3 })
+	return s.dual
+}
+
+// newBound starts the dual's prices at what load costs in the search's best draft and climbs for as long as more allows.
+func (s *search) newBound(steps int, stop func() bool) *dual {
 	h := s.h
 	s.restore()
 	d := newDual(h)
@@ -291,4 +314,23 @@ func (s *search) bound(steps int, stop func() bool) *dual {
 		d.best = max(d.best, d.value())
 	}
 	return d
+}
+
+// spread adds to a direction its means over longer and longer blocks of time. A battery makes neighbouring slots exchangeable, so that what is wanted
+// or left over in one slot concerns the price of all slots around it; without this the climb would have to find that out slot by slot.
+func spread(g, out []float64) {
+	copy(out, g)
+	for k, long := range [...]int{4, 16, 64, maxSlots} {
+		for first := 0; first < len(g); first += long {
+			last := min(first+long, len(g))
+			sum := 0.
+			for _, x := range g[first:last] {
+				sum += x
+			}
+			sum *= float64(k+1) / float64(last-first)
+			for t := first; t < last; t++ {
+				out[t] += sum
+			}
+		}
+	}
 }

@@ -5,37 +5,24 @@ import "math"
 // A capacity tariff couples all slots through the peak. The search therefore plans under import caps: it looks for the lowest under which everything
 // fits, lowers them while that pays, and re-plans car, battery and appliances together under each.
 
-// fromBelow starts at the lowest caps that everything fits under.
-func (s *search) fromBelow() {
-	s.firstCaps()
-	s.descend()
-	s.lowerPeaks()
-	s.pairs()
-	s.polish()
-}
-
-// fromAbove starts anew without caps and lets the peaks sink as the devices answer each other. The better of both ends stands.
-func (s *search) fromAbove() {
-	if s.over() {
-		return
-	}
-	score, caps, best := s.score, append([]float64(nil), s.caps...), newDraft(s.h)
-	best.copyFrom(s.best)
-	s.score = score0()
-	s.f.adopt(newDraft(s.h))
+// underCaps looks for the peaks that are worth their price: it places everything without caps, then plans anew under lower and lower ones, at first
+// under what is free anyway. Where that leaves a deadline unmet, it starts again at the lowest caps that everything fits under.
+func (s *search) underCaps() {
 	s.openCaps()
 	s.insert()
 	s.keep()
+	for m := range s.caps {
+		s.underCap(m, s.h.freeW[m])
+	}
 	s.descend()
 	s.lowerPeaks()
-	s.pairs()
 	s.polish()
-	if score.better(s.score) {
-		s.score = score
-		copy(s.caps, caps)
-		s.best.copyFrom(best)
+	if s.missed() > 0 {
+		s.firstCaps()
+		s.descend()
+		s.lowerPeaks()
 	}
-	s.restore()
+	s.pairs()
 }
 
 // firstCaps looks for the lowest import caps, in multiples of what is free, under which everything fits.
@@ -76,7 +63,7 @@ func (s *search) construct(factor float64) bool {
 	}
 	for i := range s.h.devices {
 		if s.h.devices[i].kind == KindEVSE {
-			s.respondJointly(i)
+			s.respondJointly(i, decisive)
 		}
 	}
 	for i := range s.h.devices {
@@ -85,9 +72,27 @@ func (s *search) construct(factor float64) bool {
 		}
 	}
 	s.together()
-	fits := !math.IsInf(s.f.backward(), 1) && s.missed() == 0
+	fits := s.missed() == 0 && s.f.withinCaps()
 	s.keep()
 	return fits
+}
+
+// withinCaps tells whether the battery can keep the import of every slot below its cap.
+func (f *field) withinCaps() bool {
+	if math.IsInf(f.backward(), 1) {
+		return false
+	}
+	tr := f.follow()
+	for t := range f.h.n {
+		x := f.h.free[t] + f.load[t]
+		if f.h.bat != nil {
+			x += f.h.power(tr.u[t])
+		}
+		if x > f.capW[f.h.month[t]]+0.1 {
+			return false
+		}
+	}
+	return true
 }
 
 // missed counts the deadlines that the field's draft misses.
@@ -116,11 +121,11 @@ func (s *search) missed() int {
 // lowerPeaks re-plans everything under lower (and a little higher) caps, as long as that pays.
 func (s *search) lowerPeaks() {
 	for m := range s.f.capW {
-		for step := 0.12; step > 0.008 && !s.over(); {
+		for step := 0.1; step > 0.01 && !s.over(); {
 			if s.underCap(m, s.caps[m]*(1-step)) || s.underCap(m, s.caps[m]*(1+step/2)) {
 				continue
 			}
-			step /= 2
+			step /= 3
 		}
 	}
 }
@@ -160,7 +165,7 @@ func (s *search) together() {
 // makeRoom re-plans car i jointly with the battery and each appliance that could share its time.
 func (s *search) makeRoom(i int) {
 	car := &s.h.devices[i]
-	s.respondJointly(i)
+	s.respondJointly(i, indicative)
 	s.f.put(i, -1)
 	reward := s.j.last[i]
 	for k := range s.h.devices {
@@ -179,7 +184,7 @@ func (s *search) makeRoom(i int) {
 		s.f.put(k, 1)
 	}
 	s.f.put(i, 1)
-	s.respondJointly(i)
+	s.respondJointly(i, decisive)
 }
 
 // press lowers the caps a little by turns, so that what follows looks for a plan with a lower peak.

@@ -104,9 +104,15 @@ func (p *pieces) add(slope, length float64) {
 	p.n++
 }
 
+// A cap on the import is soft: what exceeds it costs more than any peak tariff would. Plans under a cap that is too low thereby stay comparable, and the
+// tangents that look for the best cap always have something to hold on to.
+
 // gridPieces merges import, export, curtailment and flexible load: the inf-convolution of convex functions merges their slopes.
 func (h *house) gridPieces(p *pieces, on side, t int, capW float64, f flex) bool {
-	top := min(h.top[t], capW)
+	top := h.top[t]
+	if capW < top && f.toll == 0 {
+		f.free, f.toll = capW, h.exceedEUR
+	}
 	low := max(h.low[t], h.free[t]-1-h.maxDischarge())
 	switch {
 	case on.grid < 0:
@@ -128,19 +134,19 @@ func (h *house) gridPieces(p *pieces, on side, t int, capW float64, f flex) bool
 		p.add(pe, top-low)
 	case low >= 0:
 		p.cost = pi * low
-		p.add(pi, top-low)
+		p.addImport(pi, low, top, f)
 	case pi < pe:
 		p.cost, p.hulled = pe*low, true
+		if f.toll > 0 && f.free < top {
+			p.add((pi*f.free-pe*low)/(f.free-low), f.free-low)
+			p.add(pi+f.toll, top-f.free)
+			break
+		}
 		p.add((pi*top-pe*low)/(top-low), top-low)
 	default:
 		p.cost = pe * low
 		p.add(pe, -low)
-		if f.toll > 0 && f.free < top {
-			p.add(pi, f.free)
-			p.add(pi+f.toll, top-f.free)
-		} else {
-			p.add(pi, top)
-		}
+		p.addImport(pi, 0, top, f)
 	}
 	if f.hi > 0 {
 		p.lo -= f.hi
@@ -152,6 +158,19 @@ func (h *house) gridPieces(p *pieces, on side, t int, capW float64, f flex) bool
 		p.add(0, h.pv[t])
 	}
 	return true
+}
+
+// addImport adds the import from low to top W, the part above the free peak with its toll.
+func (p *pieces) addImport(pi, low, top float64, f flex) {
+	if f.toll <= 0 || f.free >= top {
+		p.add(pi, top-low)
+		return
+	}
+	if low > f.free {
+		p.cost += f.toll * (low - f.free)
+	}
+	p.add(pi, f.free-low)
+	p.add(pi+f.toll, top-max(low, f.free))
 }
 
 func (h *house) maxDischarge() float64 {

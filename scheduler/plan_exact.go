@@ -33,7 +33,7 @@ func (s *search) enumerate() {
 			return
 		}
 	}
-	d := s.bound(60, func() bool { return false })
+	d := s.newBound(60, func() bool { return false })
 	copy(d.price, d.bestAt)
 	copy(d.toll, d.tollAt)
 	rest := d.value()

@@ -15,8 +15,6 @@ type field struct {
 	runs   runPlanner
 	warm   warmth
 	sides  []side // for each slot; all zero but where concave corners are branched on
-	dps    int    // effort so far, in backward passes
-	slots  int    // slots passed beyond those
 
 	// What the curves and value functions were made from: a pass renews only what has changed since the last.
 	basis   []basis
@@ -116,20 +114,11 @@ func (f *field) backward() float64 {
 		}
 		if renew {
 			f.v.backTo(t, &f.curves[t])
-			f.effort(1)
 		}
 	}
 	w := h.atStart()
 	cost, _ := meet(&w, &f.v.fn[0])
 	return cost
-}
-
-// effort counts slots that a pass has renewed.
-func (f *field) effort(slots int) {
-	if f.slots += slots; f.slots >= f.h.n {
-		f.slots -= f.h.n
-		f.dps++
-	}
 }
 
 // sameW is how much a load may differ in W to count as the same: it hides the rounding of taking a device out and putting it back.
@@ -159,7 +148,6 @@ func (f *field) forward() {
 	for t := f.current; t < f.h.n; t++ {
 		f.w.aheadTo(t+1, &f.curves[t])
 	}
-	f.effort(f.h.n - f.current)
 	f.current = f.h.n
 }
 

@@ -20,9 +20,10 @@ type house struct {
 	phaseFree [3][]float64
 	pvShare   [3]float64
 
-	capEUR float64 // EUR per W of peak
-	month  []int
-	freeW  []float64 // free peak of each month
+	capEUR    float64 // EUR per W of peak
+	exceedEUR float64 // EUR per W and slot above a cap of the search: more than any W of peak or energy is worth
+	month     []int
+	freeW     []float64 // free peak of each month
 
 	bat     *Battery
 	batOn   [3]float64 // share of the battery's power on each phase
@@ -142,6 +143,10 @@ func (h *house) months(p *Problem) {
 		return
 	}
 	h.capEUR = c.EURPerKW / 1000
+	h.exceedEUR = 4 * h.capEUR
+	for t := range h.n {
+		h.exceedEUR = max(h.exceedEUR, 4*math.Abs(h.pi[t]), 4*math.Abs(h.pe[t]))
+	}
 	zone, err := time.LoadLocation(p.Zone)
 	if err != nil {
 		zone = time.UTC

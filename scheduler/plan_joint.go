@@ -12,7 +12,6 @@ type joint struct {
 	states  int
 	store   storage
 	fn      []value // (n+1)·states
-	off     []curve
 	on      []curve
 	level   []float64 // W taken in each slot
 	pts     [2][]point
@@ -33,46 +32,37 @@ type point struct{ s, v float64 }
 
 func newJoint(f *field) *joint {
 	return &joint{
-		f: f, off: make([]curve, f.h.n), on: make([]curve, f.h.n), level: make([]float64, f.h.n), last: make([]float64, len(f.h.devices)),
+		f: f, on: make([]curve, f.h.n), level: make([]float64, f.h.n), last: make([]float64, len(f.h.devices)),
 		tmp: [2][]segment{make([]segment, 0, 1024), make([]segment, 0, 1024)},
 	}
 }
 
-// begin takes the device out of the account: the caller has removed its load from the field.
+// begin takes the device out of the account: the caller has removed its load from the field. Outside the device's window the field's own value
+// functions hold, so that only the window is worked out here.
 func (j *joint) begin(d *device) {
 	j.d, j.states = d, d.minOn+1
 	j.fn = grow(j.fn, (j.f.h.n+1)*j.states)
-	for t := range j.off {
-		j.off[t] = j.f.curveAt(t)
-	}
+	j.f.backward()
+	j.f.forward()
 }
 
 func (j *joint) flex(reward float64) flex {
 	return flex{lo: float64(j.d.lo) * j.d.unit, hi: float64(j.d.hi) * j.d.unit, value: reward / j.d.unit}
 }
 
-// solve computes the value functions for a reward per level-slot; pattern, if not nil, says where the device may and must be on.
+// solve computes the value functions in the device's window for a reward per level-slot.
 func (j *joint) solve(reward float64) float64 {
-	f, h, d, m, st := j.f, j.f.h, j.d, j.d.minOn, j.states
-	f.dps += 3
+	h, d, m, st := j.f.h, j.d, j.d.minOn, j.states
 	j.store.reset(h)
-	end := h.atEnd(&j.store)
 	for k := range st {
-		j.fn[h.n*st+k] = value{}
+		j.fn[d.to*st+k] = value{}
 	}
-	j.fn[h.n*st], j.fn[h.n*st+m] = end, end
+	j.fn[d.to*st], j.fn[d.to*st+m] = j.f.v.fn[d.to], j.f.v.fn[d.to]
 	fl := j.flex(reward)
 	j.flexNow = fl
-	for t := h.n - 1; t >= 0; t-- {
+	for t := d.to - 1; t >= d.from; t-- {
 		now, next := j.fn[t*st:(t+1)*st], j.fn[(t+1)*st:(t+2)*st]
-		j.store.back1(&next[0], &j.off[t], &now[0])
-		if t < d.from || t >= d.to {
-			for k := 1; k <= m; k++ {
-				now[k] = value{}
-			}
-			now[m] = now[0]
-			continue
-		}
+		j.store.back1(&next[0], &j.f.curves[t], &now[0])
 		j.on[t] = j.onCurve(t, fl)
 		off := now[0]
 		for k := 1; k < m; k++ {
@@ -92,8 +82,7 @@ func (j *joint) solve(reward float64) float64 {
 		now[0] = j.lower(&off, &start)
 		now[m] = j.lower(&off, &onOn)
 	}
-	w := h.atStart()
-	cost, _ := meet(&w, &j.fn[0])
+	cost, _ := meet(&j.f.w.fn[d.from], &j.fn[d.from*st])
 	return cost
 }
 
@@ -134,6 +123,7 @@ func (j *joint) lowerIn(s *storage, a, b *value) value {
 	pa, pb := a.points(j.pts[0][:0]), b.points(j.pts[1][:0])
 	j.pts[0], j.pts[1] = pa, pb
 	n := len(pa) + len(pb)
+	s.work += 2 * n
 	seg := s.room(n)
 	s.keep(n)
 	hull := j.hull[:]
@@ -211,12 +201,10 @@ func (v *value) at(s float64) float64 {
 // read follows the optimal path with the true choice between on and off and leaves the power taken in level. It returns the level-slots.
 func (j *joint) read(reward float64) float64 {
 	h, d, m, st := j.f.h, j.d, j.d.minOn, j.states
-	s := 0.
-	if h.bat != nil {
-		s = h.bat.StartWh
-	}
+	_, s := meet(&j.f.w.fn[d.from], &j.fn[d.from*st])
 	fl := j.flex(reward)
 	run, got := 0, 0.
+	clear(j.level)
 	try := func(c *curve, next *value) (float64, float64) {
 		if !c.ok || !next.ok {
 			return math.Inf(1), 0
@@ -224,34 +212,29 @@ func (j *joint) read(reward float64) float64 {
 		u, cost, _ := step(s, next, c)
 		return cost + next.at(s+u), u
 	}
-	for t := range h.n {
-		j.level[t] = 0
+	for t := d.from; t < d.to; t++ {
 		next := j.fn[(t+1)*st : (t+2)*st]
 		stay, u := math.Inf(1), 0.
 		if run == 0 || run == m {
-			stay, u = try(&j.off[t], &next[0])
+			stay, u = try(&j.f.curves[t], &next[0])
 		}
-		to := 0
-		if t >= d.from && t < d.to {
-			to = min(run+1, m)
-			extra := 0.
-			if run == 0 {
-				to, extra = 1, d.startEUR+tieStart
-				if t == 0 && d.firstRun > 0 {
-					to, extra = min(m-d.firstRun+1, m), 0
-				}
+		to, extra := min(run+1, m), 0.
+		if run == 0 {
+			to, extra = 1, d.startEUR+tieStart
+			if t == 0 && d.firstRun > 0 {
+				to, extra = min(m-d.firstRun+1, m), 0
 			}
-			if on, v := try(&j.on[t], &next[to]); on+extra < stay {
-				u = v
-				b := 0.
-				if h.bat != nil {
-					b = h.power(u)
-				}
-				j.level[t] = j.taken(t, b, fl)
-				got += j.level[t] / d.unit
-			} else {
-				to = 0
+		}
+		if on, v := try(&j.on[t], &next[to]); on+extra < stay {
+			u = v
+			b := 0.
+			if h.bat != nil {
+				b = h.power(u)
 			}
+			j.level[t] = j.taken(t, b, fl)
+			got += j.level[t] / d.unit
+		} else {
+			to = 0
 		}
 		run = to
 		s += u
@@ -277,6 +260,12 @@ func (j *joint) taken(t int, b float64, fl flex) float64 {
 	}
 	return y
 }
+
+// Rounds of respond in search of the reward: enough to see where the device would go, and enough to send it there.
+const (
+	indicative = 3
+	decisive   = 6
+)
 
 // respond re-plans device i, whose load has been taken out of the field, together with the battery and writes whole levels.
 func (j *joint) respond(i int, level []int, rounds int) bool {

@@ -3,16 +3,20 @@ package scheduler
 import "math"
 
 // settle finds the import caps that are cheapest for the current loads and returns the least cost of grid, battery and peak. The cost is convex
-// in each cap, so tangents from both sides meet at the next probe. The value functions are current for the caps it leaves.
-func (f *field) settle() float64 {
+// in each cap, so tangents from both sides meet at the next probe. The value functions are current for the caps it leaves. As soon as the tangents
+// say that the cost cannot come below atMost, it gives up and returns what it has.
+func (f *field) settle(atMost float64) float64 {
 	if f.h.capEUR == 0 {
 		return f.backward()
 	}
 	best := math.Inf(1)
+	if len(f.capW) > 1 {
+		atMost = math.Inf(1) // another month may yet give what this one cannot
+	}
 	for round := range 4 {
 		before := best
 		for m := range f.capW {
-			best = f.settleMonth(m)
+			best = f.settleMonth(m, atMost)
 		}
 		if len(f.capW) == 1 || round > 0 && before-best < 1e-7 {
 			break
@@ -36,7 +40,7 @@ func (f *field) probe(m int, at float64) probe {
 }
 
 // settleMonth starts at the present cap, which is close when little has changed, brackets the best one and closes in.
-func (f *field) settleMonth(m int) float64 {
+func (f *field) settleMonth(m int, atMost float64) float64 {
 	floor, roof := f.h.freeW[m], max(f.highest(m), f.h.freeW[m])
 	p := f.probe(m, min(max(f.capW[m], floor), roof))
 	lo, hi, best := p, p, p
@@ -52,22 +56,22 @@ func (f *field) settleMonth(m int) float64 {
 		}
 	}
 	if lo.slope < 0 && hi.slope >= 0 {
-		best = f.closeIn(m, lo, hi, best)
+		best = f.closeIn(m, lo, hi, best, atMost)
 	}
 	f.capW[m] = best.at
 	return f.backward() + f.capCost()
 }
 
 // closeIn narrows a bracket whose lower end falls and whose upper end rises.
-func (f *field) closeIn(m int, lo, hi, best probe) probe {
+func (f *field) closeIn(m int, lo, hi, best probe, atMost float64) probe {
 	for range 40 {
 		if hi.at-lo.at < 0.05 {
 			break
 		}
 		at := (lo.at + hi.at) / 2
-		if !math.IsInf(lo.cost, 1) {
+		if !math.IsInf(lo.cost, 1) && !math.IsInf(hi.cost, 1) {
 			at = (lo.cost - lo.slope*lo.at - hi.cost + hi.slope*hi.at) / (hi.slope - lo.slope)
-			if bound := lo.cost + lo.slope*(at-lo.at); best.cost-bound < 2e-6 {
+			if bound := lo.cost + lo.slope*(at-lo.at); best.cost-bound < 2e-6 || bound > atMost {
 				break
 			}
 			margin := (hi.at - lo.at) / 50

@@ -2,18 +2,51 @@ package scheduler
 
 import "math"
 
-// forward computes, for the reward of the last solve, the cost to reach each content in each run state.
+// forward computes, for the reward of the last solve, the cost to reach each content in each run state from the device's window on.
 func (j *joint) forward() {
-	h, st := j.f.h, j.states
+	h, d, st := j.f.h, j.d, j.states
 	j.ahead.reset(h)
 	j.reach = grow(j.reach, (h.n+1)*st)
 	for k := range st {
-		j.reach[k] = value{}
+		j.reach[d.from*st+k] = value{}
 	}
-	j.reach[0] = h.atStart()
-	for t := range h.n {
-		j.stepAhead(&j.ahead, t, &j.off[t], &j.on[t], j.reach[t*st:(t+1)*st], j.reach[(t+1)*st:(t+2)*st])
+	j.reach[d.from*st] = j.f.w.fn[d.from]
+	for t := d.from; t < h.n; t++ {
+		j.stepAhead(&j.ahead, t, &j.f.curves[t], &j.on[t], j.reach[t*st:(t+1)*st], j.reach[(t+1)*st:(t+2)*st])
 	}
+}
+
+// before extends the cost to go to slots before the window, down to slot first.
+func (j *joint) before(first int) {
+	st := j.states
+	for t := j.d.from - 1; t >= first; t-- {
+		now := j.fn[t*st : (t+1)*st]
+		for k := range now {
+			now[k] = value{}
+		}
+		j.store.back1(&j.fn[(t+1)*st], &j.f.curves[t], &now[0])
+	}
+}
+
+// from and toGo are the cost to reach run state k at boundary t and the cost from there on.
+func (j *joint) from(t, k int) value {
+	switch {
+	case t >= j.d.from:
+		return j.reach[t*j.states+k]
+	case k == 0:
+		return j.f.w.fn[t]
+	}
+	return value{}
+}
+
+func (j *joint) toGo(t, k int) *value {
+	switch {
+	case t <= j.d.to:
+		return &j.fn[t*j.states+k]
+	case k == 0 || k == j.d.minOn:
+		return &j.f.v.fn[t]
+	}
+	return &value{}
 }
 
 // stepAhead takes the cost to reach every run state through one slot.
@@ -56,39 +89,50 @@ func (j *joint) place(i int) {
 	f, h, st := j.f, j.f.h, j.states
 	a := &h.devices[i]
 	j.forward()
-	f.dps += 20
+	j.before(a.from)
 	if cap(j.way) < 2*st {
 		j.way = make([]value, 2*st)
 	}
 	best, at := math.Inf(1), -1
-	for s := a.from; s+len(a.profile) <= h.n; s++ {
+	try := func(s int) {
 		late := float64(max(0, s+len(a.profile)-a.to)) * h.penalty.LateEURPerSlot
-		if late > 0 && at >= 0 {
-			break
+		if s < a.from || s+len(a.profile) > h.n || late > 0 && at >= 0 {
+			return
 		}
-		j.try.reset(h)
-		cur, next := j.way[:st], j.way[st:2*st]
-		copy(cur, j.reach[s*st:(s+1)*st])
-		for k, w := range a.profile {
-			t := s + k
-			f.add(t, w, &a.share)
-			off := f.curveAt(t)
-			on := off
-			if t >= j.d.from && t < j.d.to {
-				on = j.onCurve(t, j.flexNow)
-			}
-			f.add(t, -w, &a.share)
-			j.stepAhead(&j.try, t, &off, &on, cur, next)
-			cur, next = next, cur
-		}
-		cost := math.Inf(1)
-		for k := range st {
-			c, _ := meet(&cur[k], &j.fn[(s+len(a.profile))*st+k])
-			cost = min(cost, c)
-		}
-		if cost += late; cost < best-costUnit/2 {
+		if cost := j.startingAt(s, a) + late; cost < best-costUnit/2 {
 			best, at = cost, s
 		}
 	}
+	for s := a.from; s+len(a.profile) <= h.n; s++ {
+		try(s)
+	}
 	f.draft.start[i] = at
+}
+
+// startingAt is the least cost when appliance a starts in slot s, device and battery answering.
+func (j *joint) startingAt(s int, a *device) float64 {
+	f, st := j.f, j.states
+	j.try.reset(f.h)
+	cur, next := j.way[:st], j.way[st:2*st]
+	for k := range cur {
+		cur[k] = j.from(s, k)
+	}
+	for k, w := range a.profile {
+		t := s + k
+		f.add(t, w, &a.share)
+		off := f.curveAt(t)
+		on := off
+		if t >= j.d.from && t < j.d.to {
+			on = j.onCurve(t, j.flexNow)
+		}
+		f.add(t, -w, &a.share)
+		j.stepAhead(&j.try, t, &off, &on, cur, next)
+		cur, next = next, cur
+	}
+	cost := math.Inf(1)
+	for k := range st {
+		c, _ := meet(&cur[k], j.toGo(s+len(a.profile), k))
+		cost = min(cost, c)
+	}
+	return cost
 }

@@ -10,7 +10,6 @@ func (f *field) respondProfile(i int) bool {
 	f.draft.start[i] = -1
 	f.backward()
 	f.forward()
-	f.dps += 3
 	best, at := f.h.penalty.NotRunEUR, -1
 	if base, _ := meet(&f.w.fn[0], &f.v.fn[0]); !math.IsInf(base, 1) {
 		best += base
@@ -105,7 +104,6 @@ func (f *field) priceOf(t int, w float64, d *device, worth float64) float64 {
 // respondRun re-plans device i, switched in levels, exactly against the battery's present prices.
 func (f *field) respondRun(i int, worth []float64) {
 	d := &f.h.devices[i]
-	f.dps += 6
 	f.put(i, -1)
 	clear(f.draft.level[i])
 	if d.to > d.from && d.need > 0 {

@@ -17,7 +17,9 @@ type runPlanner struct {
 	buf    []int16
 	cost   [2][]float64
 	choice []uint32
-	bare   bool // without the tie order: a bound must not count it
+	guess  float64 // the last reward that was right; a start for the next
+	work   int     // slots and states visited so far
+	bare   bool    // without the tie order: a bound must not count it
 }
 
 // The tie order in money: far below the resolution of costs, enough to prefer fewer starts and then the earlier slot.
@@ -79,6 +81,7 @@ func (r *runPlanner) corners() {
 func (r *runPlanner) relaxed(reward float64, level []int) (bound float64, got int) {
 	d, m, st := r.d, r.d.minOn, r.states
 	steps := d.to - d.from
+	r.work += steps * st
 	r.toGo = grow(r.toGo, (steps+1)*st)
 	r.level = grow(r.level, steps)
 	end := r.toGo[steps*st:]
@@ -141,52 +144,60 @@ func (r *runPlanner) afterStart(s int) int {
 	return 1
 }
 
-// reward bisects for the price of the need that gives the best bound; it leaves the cost to go there in keep. exact says that the relaxed path
-// takes just what is needed, or all it can at the penalty's price; level (if not nil) then holds it.
+// rate is the bound at one reward per level-slot and how many level-slots the relaxed path takes there.
+type rate struct {
+	at, bound float64
+	got       int
+}
+
+// rated evaluates a reward and keeps the cost to go of the best bound so far.
+func (r *runPlanner) rated(at float64, level []int, best *rate) rate {
+	bound, got := r.relaxed(at, level)
+	now := rate{at, bound, got}
+	if bound > best.bound {
+		*best = now
+		r.keep = append(r.keep[:0], r.toGo[:(r.d.to-r.d.from+1)*r.states]...)
+	}
+	return now
+}
+
+// reward looks for the price of the need that gives the best bound; it leaves the cost to go there in keep. The bound is concave in the reward, so
+// that tangents from both sides meet at the next try. exact says that the relaxed path takes just what is needed, or all it can at the penalty's
+// price; level (if not nil) then holds it.
 func (r *runPlanner) reward(level []int) (reward, bound float64, exact bool) {
-	d := r.d
-	hi := d.shortEUR
-	reward = hi
-	bound, got := r.relaxed(hi, level)
-	r.keep = append(r.keep[:0], r.toGo[:(d.to-d.from+1)*r.states]...)
-	if got <= d.need {
-		return hi, bound, true
+	need := r.d.need
+	best := rate{bound: math.Inf(-1)}
+	hi := r.rated(r.d.shortEUR, level, &best)
+	if hi.got <= need {
+		return hi.at, hi.bound, true
 	}
-	lo := min(hi, 0)
-	for step := 1.; ; step *= 4 {
-		if b, got := r.relaxed(lo, level); got <= d.need {
-			if b > bound {
-				bound, reward = b, lo
-				r.keep = append(r.keep[:0], r.toGo[:(d.to-d.from+1)*r.states]...)
-			}
-			if got == d.need {
-				return lo, b, true
-			}
-			break
-		}
+	lo := r.rated(min(hi.at, r.guess), level, &best)
+	for step := 0.1; lo.got > need; step *= 4 {
 		hi = lo
-		lo -= step
+		lo = r.rated(hi.at-step, level, &best)
 	}
-	for range 30 {
-		mid := (lo + hi) / 2
-		b, got := r.relaxed(mid, level)
-		if b > bound {
-			bound, reward = b, mid
-			r.keep = append(r.keep[:0], r.toGo[:(d.to-d.from+1)*r.states]...)
+	for range 40 {
+		if lo.got == need {
+			r.guess = lo.at
+			return lo.at, lo.bound, true
 		}
+		up, down := float64(need-lo.got), float64(hi.got-need)
+		at := (hi.bound - lo.bound + up*lo.at + down*hi.at) / (up + down)
+		at = min(max(at, lo.at), hi.at)
+		top := lo.bound + up*(at-lo.at)
+		mid := r.rated(at, level, &best)
 		switch {
-		case got == d.need:
-			return mid, b, true
-		case got > d.need:
+		case mid.got > need:
 			hi = mid
 		default:
 			lo = mid
 		}
-		if hi-lo < 1e-9 {
+		if lo.got != need && top-mid.bound < 1e-10 {
 			break
 		}
 	}
-	return reward, bound, false
+	r.guess = best.at
+	return best.at, best.bound, false
 }
 
 // plan writes the cheapest levels.
@@ -263,6 +274,7 @@ func (r *runPlanner) exact(reward, limit float64, level []int) bool {
 				}
 			}
 		}
+		r.work += (top + 1) * st
 		top = newTop
 		cur, next = next, cur
 	}

@@ -22,7 +22,6 @@ func (f *field) promisingShifts(i int) []shift {
 	edges(d, level, leave, join)
 	base := f.backward()
 	f.forward()
-	f.dps += 4
 	var out []shift
 	for _, by := range [...]int{1, 2, d.lo} {
 		if by == 2 && d.hi-d.lo < 2 || by == d.lo && d.lo <= 2 && d.hi > 1 {

@@ -10,8 +10,8 @@ import (
 const (
 	plainEffort = 300
 	loadEffort  = 100
-	peakEffort  = 7000
-	warmShare   = 6 // a plan that begins with a former one takes a sixth
+	peakEffort  = 2000 // for each month that the horizon touches
+	warmShare   = 6    // a plan that begins with a former one takes a sixth
 )
 
 // Solve plans a problem. It always returns a plan when the problem is well formed: what cannot be met is late or short, costs its penalty and is
@@ -20,10 +20,11 @@ func Solve(p *Problem, opt Options) (*Plan, error) {
 	if err := p.Check(); err != nil {
 		return nil, err
 	}
+	h := newHouse(p)
 	if opt.Budget == 0 && opt.Iterations == 0 {
 		opt.Iterations = plainEffort + loadEffort*len(p.Loads)
 		if p.Limits.Capacity != nil {
-			opt.Iterations = peakEffort
+			opt.Iterations = peakEffort * len(h.freeW)
 		}
 		if opt.Warm != nil {
 			opt.Iterations /= warmShare
@@ -32,7 +33,7 @@ func Solve(p *Problem, opt Options) (*Plan, error) {
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	s := newSearch(newHouse(p), opt)
+	s := newSearch(h, opt)
 	s.run(p)
 	plan := s.plan(p)
 	for i := range p.Loads {
@@ -44,24 +45,13 @@ func Solve(p *Problem, opt Options) (*Plan, error) {
 	return plan, nil
 }
 
-// boundSteps is how often the dual's prices are improved.
-const boundSteps = 45
-
 // certify adds the lower bound and the price of load to a plan. With a budget in time it may take a third of that on top.
 func (s *search) certify(plan *Plan) {
 	if s.h.n == 0 {
 		plan.LowerBound = plan.Cost
 		return
 	}
-	steps, begun := boundSteps, s.opt.Now()
-	stop := func() bool { return s.opt.Budget > 0 && s.opt.Now().Sub(begun) > s.opt.Budget/3 }
-	if s.opt.Warm != nil {
-		steps /= warmShare // its prices are the start
-	}
-	if s.h.anyThermal() {
-		steps = 6 // its part of the bound costs fifty times as much
-	}
-	d := s.bound(steps, stop)
+	d := s.bound()
 	price, lower := d.bestAt, d.best
 	if s.proven {
 		lower = plan.Cost
@@ -88,12 +78,20 @@ type search struct {
 	score    score
 	j        *joint // made when it is first needed
 	trials   int
-	thorough bool // work out the peaks of every draft
-	proven   bool // every alternative has been ruled out
+	version  int   // of the best draft
+	answered []int // version that each device last answered, alone
+	swapped  []int // and by swaps
+	thorough bool  // work out the peaks of every draft
+	dual     *dual // made when it is first needed
+	proven   bool  // every alternative has been ruled out
 }
 
 func newSearch(h *house, opt Options) *search {
-	return &search{h: h, opt: opt, begun: opt.Now(), f: newField(h), best: newDraft(h), score: score0()}
+	n := len(h.devices)
+	return &search{
+		h: h, opt: opt, begun: opt.Now(), f: newField(h), best: newDraft(h), score: score0(),
+		version: 1, answered: make([]int, n), swapped: make([]int, n),
+	}
 }
 
 func (s *search) run(p *Problem) {
@@ -108,8 +106,7 @@ func (s *search) run(p *Problem) {
 		s.pairs()
 		s.polish()
 	default:
-		s.fromBelow()
-		s.fromAbove()
+		s.underCaps()
 	}
 	s.enumerate()
 }
@@ -131,19 +128,28 @@ func (s *search) polish() {
 
 // over tells whether the budget is spent.
 func (s *search) over() bool {
-	if s.opt.Iterations > 0 && s.f.dps >= s.opt.Iterations {
+	if s.opt.Iterations > 0 && s.passes() >= s.opt.Iterations {
 		return true
 	}
 	return s.opt.Budget > 0 && s.opt.Now().Sub(s.begun) > s.opt.Budget
 }
 
-func (s *search) respondJointly(i int) {
+// passes is the effort so far, in passes of a battery of some twenty segments over the horizon.
+func (s *search) passes() int {
+	work := s.f.v.work + s.f.w.work + s.f.runs.work + s.f.warm.work
+	if s.j != nil {
+		work += s.j.store.work + s.j.ahead.work + s.j.try.work
+	}
+	return work / (20 * max(1, s.h.n))
+}
+
+func (s *search) respondJointly(i, rounds int) {
 	if s.j == nil {
 		s.j = newJoint(s.f)
 	}
 	was := append([]int(nil), s.f.draft.level[i]...)
 	s.f.put(i, -1)
-	if !s.j.respond(i, s.f.draft.level[i], 6) {
+	if !s.j.respond(i, s.f.draft.level[i], rounds) {
 		copy(s.f.draft.level[i], was)
 	}
 	s.f.put(i, 1)
@@ -158,36 +164,68 @@ func (s *search) take(i int) {
 	}
 }
 
-// pairs takes two devices out and puts them back in either order, so that each may move to where only the other's leave makes room.
+// pairs takes two devices out and puts them back in either order, so that each may move to where only the other's leave makes room. Those that pay most
+// above what they would at the dual's prices come first: they are in each other's way.
 func (s *search) pairs() {
-	n := len(s.h.devices)
-	idle := 0
-	for !s.over() && idle < 1 {
-		idle++
-		for i := range n {
-			for k := range n {
-				if i == k {
-					continue
+	for better := true; better && !s.over(); {
+		better = false
+		extra := s.overpaid()
+		type pair struct{ i, k int }
+		var order []pair
+		for i := range extra {
+			for k := range extra {
+				if i != k && extra[i]+extra[k] > costUnit {
+					order = append(order, pair{i, k})
 				}
-				if s.over() {
-					return
+			}
+		}
+		sort.SliceStable(order, func(a, b int) bool {
+			return extra[order[a].i]+extra[order[a].k] > extra[order[b].i]+extra[order[b].k]
+		})
+		for _, o := range order {
+			if s.over() {
+				return
+			}
+			if s.pair(o.i, o.k) {
+				better = true
+				if len(extra) > fewDevices {
+					break // the order has changed
 				}
-				s.trials++
-				s.take(i)
-				s.take(k)
-				if s.h.capEUR > 0 {
-					s.press(s.trials)
-				}
-				s.respond(i)
-				s.respond(k)
-				if s.keep() {
-					idle = 0
-					s.descend()
-				}
-				s.restore()
 			}
 		}
 	}
+}
+
+// fewDevices is up to how many devices it does not matter in which order pairs are tried.
+const fewDevices = 5
+
+func (s *search) pair(i, k int) bool {
+	s.trials++
+	s.take(i)
+	s.take(k)
+	if s.h.capEUR > 0 {
+		s.press(s.trials)
+	}
+	s.respond(i)
+	s.respond(k)
+	better := s.keep()
+	if better {
+		s.descend()
+	}
+	s.restore()
+	return better
+}
+
+// overpaid is by how much each device's place costs more at the dual's prices than the best place there: its part of the gap.
+func (s *search) overpaid() []float64 {
+	d := s.bound()
+	copy(d.price, d.bestAt)
+	out := make([]float64, len(s.h.devices))
+	for i := range out {
+		w := way{level: s.best.level[i], start: s.best.start[i]}
+		out[i] = s.h.ownCost(i, w.level, w.start) + d.energy(&s.h.devices[i], &w) - d.deviceBest(i)
+	}
+	return out
 }
 
 // openCaps sets the caps so that they do not bind.
@@ -249,7 +287,7 @@ func (s *search) keep() bool {
 			return false
 		}
 	}
-	c := s.f.settle() + own
+	c := s.f.settle(s.score.cost+costUnit-own) + own
 	if s.f.hulled() && c < s.score.cost+costUnit {
 		peak := s.f.capCost()
 		c = s.f.exactly(s.score.cost+costUnit-own-peak).cost + own + peak
@@ -260,6 +298,7 @@ func (s *search) keep() bool {
 		return false
 	}
 	s.score = got
+	s.version++
 	s.best.copyFrom(s.f.draft)
 	s.caps = append(s.caps[:0], s.f.capW...)
 	return true
@@ -270,29 +309,37 @@ func (s *search) restore() {
 	copy(s.f.capW, s.caps)
 }
 
-// descend lets the devices answer each other until nothing improves.
+// descend lets the devices answer each other until nothing improves. A device that has answered the present draft is not asked again.
 func (s *search) descend() {
 	for range 10 {
 		better := false
 		for i := range s.h.devices {
+			if s.answered[i] == s.version {
+				continue
+			}
 			s.respond(i)
 			if s.keep() {
 				better = true
 			} else {
 				s.restore()
 			}
+			s.answered[i] = s.version
 		}
 		for i := range s.h.devices {
+			if s.swapped[i] == s.version {
+				continue
+			}
 			if s.swaps(i) {
 				better = true
 			}
 			if d := &s.h.devices[i]; !better && s.h.bat != nil && !d.isProfile() && d.kind != KindThermal && d.need > 0 {
-				s.respondJointly(i)
+				s.respondJointly(i, decisive)
 				if s.keep() {
 					better = true
 				}
 				s.restore()
 			}
+			s.swapped[i] = s.version
 		}
 		if !better {
 			return

@@ -10,6 +10,7 @@ type storage struct {
 	fn       []value
 	own      [][]segment // of each function, where they are kept from pass to pass
 	pool     []segment   // or of all together, where every pass begins anew
+	work     int         // segments handled so far
 }
 
 // value is one convex function of the content.
@@ -94,26 +95,12 @@ func (s *storage) back(next *value, c *curve, dst []segment) value {
 	if !next.ok || !c.ok {
 		return value{}
 	}
-	cut := s.cutter(next.lo-c.hi, next.cost+c.costHi, dst)
-	j := c.n - 1
-	for i := range next.seg {
-		g := &next.seg[i]
-		for j >= 0 && -c.seg[j].slope < g.slope {
-			if !cut.take(-c.seg[j].slope, c.seg[j].len) {
-				return cut.done(s)
-			}
-			j--
-		}
-		if !cut.take(g.slope, g.len) {
-			return cut.done(s)
-		}
+	var turned [maxPieces]segment
+	for k := range c.n {
+		g := &c.seg[c.n-1-k]
+		turned[k] = segment{-g.slope, g.len}
 	}
-	for ; j >= 0; j-- {
-		if !cut.take(-c.seg[j].slope, c.seg[j].len) {
-			break
-		}
-	}
-	return cut.done(s)
+	return s.merge(next.lo-c.hi, next.cost+c.costHi, next.seg, turned[:c.n], dst)
 }
 
 // ahead is the cost to reach a content after a slot whose cost is c, from the cost to reach one before it.
@@ -121,68 +108,56 @@ func (s *storage) ahead(before *value, c *curve, dst []segment) value {
 	if !before.ok || !c.ok {
 		return value{}
 	}
-	cut := s.cutter(before.lo+c.lo, before.cost+c.cost, dst)
-	j := 0
-	for i := range before.seg {
-		g := &before.seg[i]
-		for j < c.n && c.seg[j].slope < g.slope {
-			if !cut.take(c.seg[j].slope, c.seg[j].len) {
-				return cut.done(s)
-			}
-			j++
-		}
-		if !cut.take(g.slope, g.len) {
-			return cut.done(s)
-		}
-	}
-	for ; j < c.n; j++ {
-		if !cut.take(c.seg[j].slope, c.seg[j].len) {
-			break
-		}
-	}
-	return cut.done(s)
+	return s.merge(before.lo+c.lo, before.cost+c.cost, before.seg, c.seg[:c.n], dst)
 }
 
 // epsWh hides rounding at the content limits.
 const epsWh = 1e-7
 
-// cutter builds a function segment by segment and cuts it to the content limits as it goes.
-type cutter struct {
-	lo, cost float64
-	skip     float64 // length that still lies below the least content
-	room     float64 // length that is left up to the most content
-	seg      []segment
-}
-
-func (s *storage) cutter(lo, cost float64, dst []segment) cutter {
-	skip := max(0, s.min-lo)
-	return cutter{lo: lo, cost: cost, skip: skip, room: s.max - lo - skip, seg: dst}
-}
-
-// take appends a segment; false says that no further one has room.
-func (c *cutter) take(slope, length float64) bool {
-	if c.skip > 0 {
-		part := min(c.skip, length)
-		c.cost += slope * part
-		c.lo += part
-		c.skip -= part
-		if length -= part; length <= 0 {
-			return true
-		}
+// merge is the function that begins at lo with cost and has the segments of a and b by rising slope, cut to the content limits.
+func (s *storage) merge(lo, cost float64, a, b, dst []segment) value {
+	if need := len(a) + len(b); cap(dst) < need {
+		dst = make([]segment, 0, need+need/2)
 	}
-	if length >= c.room {
-		if c.room > 0 {
-			c.seg = append(c.seg, segment{slope, c.room})
+	dst = dst[:cap(dst)]
+	n, i, j := 0, 0, 0
+	skip := s.min - lo // what still lies below the least content
+	room := s.max - max(lo, s.min)
+	for i < len(a) || j < len(b) {
+		var g segment
+		if j == len(b) || i < len(a) && a[i].slope <= b[j].slope {
+			g = a[i]
+			i++
+		} else {
+			g = b[j]
+			j++
 		}
-		return false
+		if skip > 0 {
+			part := min(skip, g.len)
+			lo += part
+			cost += g.slope * part
+			skip -= part
+			if g.len -= part; g.len <= 0 {
+				continue
+			}
+		}
+		if g.len >= room {
+			if room > 0 {
+				dst[n] = segment{g.slope, room}
+				n++
+			}
+			break
+		}
+		room -= g.len
+		if n > 0 && dst[n-1].slope == g.slope {
+			dst[n-1].len += g.len
+			continue
+		}
+		dst[n] = g
+		n++
 	}
-	c.room -= length
-	c.seg = append(c.seg, segment{slope, length})
-	return true
-}
-
-func (c *cutter) done(s *storage) value {
-	return value{lo: c.lo, cost: c.cost, seg: c.seg, ok: c.lo >= s.min-epsWh && c.lo <= s.max+epsWh}
+	s.work += i + j
+	return value{lo: lo, cost: cost, seg: dst[:n], ok: lo >= s.min-epsWh && lo <= s.max+epsWh}
 }
 
 // meet is the least sum of cost to get there and cost from there on, and the content where it is.

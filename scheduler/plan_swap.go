@@ -65,7 +65,6 @@ func (f *field) bestSwap(i int) swap {
 	edges(d, level, leave, join)
 	f.backward()
 	f.forward()
-	f.dps += 4
 	best := swap{cost: math.Inf(1)}
 	for a := d.from; a < d.to; a++ {
 		if leave[a] {

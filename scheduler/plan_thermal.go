@@ -12,6 +12,7 @@ type warmth struct {
 	n       int
 	cur     []heat
 	next    []heat
+	work    int      // buckets visited so far
 	from    []uint32 // per slot, run state and bucket: 1 + former run state·n + bucket, top bit: on
 }
 
@@ -59,6 +60,7 @@ func (w *warmth) plan(d *device, price []float64, on []int) float64 {
 		for k := range st {
 			for b := range w.n {
 				if h := w.cur[k*w.n+b]; h.cost < blank.cost {
+					w.work++
 					w.cur[k*w.n+b] = blank
 					w.branch(d, t, k, uint32(k*w.n+b), h, price[t], from)
 				}
@@ -129,7 +131,6 @@ func (w *warmth) branch(d *device, t, k int, back uint32, h heat, price float64,
 // respondWarmth re-plans thermal load i against the battery's present prices.
 func (f *field) respondWarmth(i int, worth []float64) {
 	d := &f.h.devices[i]
-	f.dps += 60
 	f.put(i, -1)
 	price := make([]float64, f.h.n)
 	for t := range price {
