@@ -8,10 +8,10 @@ import (
 // Small problems are solved completely: every way to run every device is listed, priced with the dual's prices, and all combinations are visited whose
 // priced cost does not rule them out. What is left at each leaf is the battery, which is exact.
 
-// Limits of the enumeration: ways of one device, and combinations visited times slots (about 0.1 s).
+// Limits of the enumeration: ways of one device and combinations visited, both times slots (about 0.1 s).
 const (
-	maxWays  = 4000
-	maxVisit = 400000
+	maxWaySlots = 500000
+	maxVisit    = 400000
 )
 
 // way is one way to run a device.
@@ -148,7 +148,7 @@ func (l *lister) list(t, run, got int) bool {
 		if !math.IsInf(own, 1) {
 			l.out = append(l.out, way{level: append([]int(nil), l.level...), start: -1, own: own})
 		}
-		return len(l.out) <= maxWays
+		return len(l.out)*l.h.n <= maxWaySlots
 	}
 	if run == 0 || run >= least {
 		l.level[t] = 0
