@@ -50,3 +50,34 @@ func (s *search) improve() {
 	s.polish()
 	s.pairs()
 }
+
+// Shifted is the plan as it looks some slots later to a problem of n slots: what Options.Warm of the next plan wants. What has begun by then is left to
+// the new problem.
+func (p *Plan) Shifted(slots, n int) *Plan {
+	out := &Plan{Loads: make(map[string]LoadPlan, len(p.Loads)), LoadValue: moved(p.LoadValue, slots, n)}
+	if len(out.LoadValue) > 0 { // the price of load beyond the former horizon is taken to be its last
+		for t := max(0, len(p.LoadValue)-slots); t < n; t++ {
+			out.LoadValue[t] = p.LoadValue[len(p.LoadValue)-1]
+		}
+	}
+	for id, l := range p.Loads {
+		if l.Kind == KindProfile {
+			l.Start = max(l.Start-slots, -1)
+		}
+		l.Amps, l.On = moved(l.Amps, slots, n), moved(l.On, slots, n)
+		out.Loads[id] = l
+	}
+	return out
+}
+
+// moved drops the first slots of v and makes it n long.
+func moved[T any](v []T, slots, n int) []T {
+	if v == nil {
+		return nil
+	}
+	out := make([]T, n)
+	if slots < len(v) {
+		copy(out, v[slots:])
+	}
+	return out
+}
