@@ -34,6 +34,7 @@ type moment struct {
 	content  float64    // Wh
 	pi, pe   float64
 	taken    float64 // Wh taken from the grid in this quarter so far
+	keepWh   float64 // content that only a peak or a fuse may take
 	capW     float64 // quarter-hour mean not to be exceeded; +Inf: none
 }
 
@@ -94,6 +95,9 @@ func (waterValue) minute(c *connection, m moment) order {
 	}
 	car := float64(m.amps) * c.perAmpW
 	hi = max(lo, min(hi, room-car))
+	if spare := -max(0, m.content-m.keepWh) * 60 * c.battery.out; spare > lo {
+		lo = min(spare, hi) // as far as the limits let it be chosen at all
+	}
 	best, least := 0., math.Inf(1)
 	for i, b := range [...]float64{m.batteryW, 0, -m.net() - car, lo, hi} {
 		b = min(max(b, lo), hi)

@@ -13,6 +13,7 @@ const (
 	loadDays = 7
 	skyDays  = 14
 	sunDays  = 3
+	blur     = 1 // quarters on either side: nobody cooks to the minute
 )
 
 // forecast is what a hub at slot s expects of the n slots from s on.
@@ -26,9 +27,11 @@ func (w *nature) usual(s, now int) float64 {
 	}
 	sum := 0.
 	for d := range loadDays {
-		sum += w.base[s-d*perDay]
+		for k := -blur; k <= blur; k++ {
+			sum += w.base[min(s-d*perDay+k, now-1)]
+		}
 	}
-	return sum / loadDays
+	return sum / loadDays / (2*blur + 1)
 }
 
 func (w *nature) loadForecast(s, n int) []float64 {

@@ -24,6 +24,7 @@ type decision struct {
 	batteryW float64
 	worth    float64
 	capW     float64
+	keepWh   float64 // content that only a peak may take
 }
 
 func newDecision() decision { return decision{starts: map[string]bool{}, capW: math.Inf(1)} }
@@ -153,6 +154,9 @@ const (
 	farsight     = 48 * perHour
 	usualNeed    = 11000 // Wh, of a car that is not home yet
 	usualArrival = 18
+	readyBefore  = 1    // slots: the car is to be full a quarter of an hour before it is needed, for what the guard may have to cut
+	behindWh     = 100  // so much less than planned calls for a new plan at once
+	reserveWh    = 1500 // kept in the battery for peaks that nobody foresees, where a peak costs money
 )
 
 func (p *planner) name() string {
@@ -164,8 +168,9 @@ func (p *planner) name() string {
 func (p *planner) control() control { return waterValue{} }
 
 func (p *planner) decide(h *home) decision {
-	if cars := h.arrived("car"); p.plan == nil || h.s%perHour == 0 || cars != p.cars {
+	if cars := h.arrived("car"); p.plan == nil || h.s%perHour == 0 || cars != p.cars || h.behindWh > behindWh {
 		p.replan(h, cars)
+		h.behindWh = 0
 	}
 	d, k := newDecision(), h.s-p.from
 	for _, t := range h.open() {
@@ -183,6 +188,9 @@ func (p *planner) decide(h *home) decision {
 	d.batteryW, d.worth = p.plan.BatteryW[k], p.plan.StorageValue[k]
 	if h.market.capEUR > 0 {
 		d.capW = max(p.plan.PeakW, h.freeW())
+		if !p.foresight {
+			d.keepWh = h.battery.minWh + reserveWh
+		}
 	}
 	return d
 }
@@ -232,6 +240,9 @@ func (p *planner) problem(h *home) *scheduler.Problem {
 		q.Limits.Capacity = &scheduler.CapacityTariff{EURPerKW: h.market.capEUR, MonthPeakSoFarW: h.peakW, FloorW: h.market.floorW}
 	}
 	b := h.battery
+	if h.market.capEUR > 0 && !p.foresight {
+		b.minWh = max(b.minWh, min(b.minWh+reserveWh, h.content))
+	}
 	q.Battery = &scheduler.Battery{
 		CapacityWh: b.maxWh, MinWh: b.minWh, MaxWh: b.maxWh, StartWh: min(max(h.content, b.minWh), b.maxWh), MaxChargeW: b.chargeW, MaxDischargeW: b.dischargeW,
 		ChargeEfficiency: b.in, DischargeEfficiency: b.out, WearEURPerKWh: b.wear, EndValueEURPerKWh: endValue(q.Import, b),
@@ -254,6 +265,9 @@ func (p *planner) loads(h *home, q *scheduler.Problem) {
 		l := scheduler.Load{ID: t.id, Earliest: &from, Deadline: &to, MinOnSlots: 2, StartCostEUR: 0.005, RunningSlots: running, Phases: []int{max(1, t.phase)}}
 		switch t.kind {
 		case "car":
+			if t.to-readyBefore > max(t.from, h.s) {
+				to = timeOf(t.to - readyBefore)
+			}
 			l.Kind, l.MinA, l.MaxA, l.Volts, l.Phases, l.NeedWh = scheduler.KindEVSE, h.minA, h.maxA, 230, h.carPhases, leftWh
 		case "boiler":
 			l.Kind, l.PowerW, l.NeedWh = scheduler.KindInterruptible, boilerW, leftWh

@@ -40,10 +40,11 @@ type home struct {
 	tasks   []task
 	running []running
 
-	s       int
-	content float64
-	month   time.Month
-	peakW   float64 // of the month so far
+	s        int
+	content  float64
+	behindWh float64 // what the guard has cut of the car's charge since the last plan
+	month    time.Month
+	peakW    float64 // of the month so far
 
 	bill     tally
 	capacity float64
@@ -140,7 +141,7 @@ func (h *home) slot(d decision, c control) {
 	for k := range slotMins {
 		m := moment{
 			minute: k, base: h.nature.minute[h.s*slotMins+k], pv: h.nature.pv[h.s], batteryW: d.batteryW, worth: d.worth, content: h.content,
-			pi: h.market.pi[h.s], pe: h.market.pe[h.s], taken: taken, capW: d.capW,
+			pi: h.market.pi[h.s], pe: h.market.pe[h.s], taken: taken, capW: d.capW, keepWh: d.keepWh,
 		}
 		if car != nil && car.leftWh > 0 {
 			m.amps = d.amps
@@ -148,6 +149,7 @@ func (h *home) slot(d decision, c control) {
 		h.draw(&m, boiler)
 		o := c.minute(&h.connection, m)
 		taken += h.meter(&m, o)
+		h.behindWh += float64(m.amps-o.amps) * h.perAmpW / 60
 		if o.amps > 0 {
 			charged = true
 			car.leftWh -= float64(o.amps) * h.perAmpW / 60
