@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+
+	"homehub/hub"
 )
 
 // Explain writes a plan as a table that a person can read: what each load does and why, then every slot with its price, powers and content. Errors
@@ -39,7 +41,7 @@ func (m Missed) words() string {
 	case m.NotRun:
 		return "does not run"
 	case m.LateSlots > 0:
-		return spell(m.LateSlots) + " late"
+		return hub.Spell(lasts(m.LateSlots)) + " late"
 	}
 	return fmt.Sprintf("%.1f kWh short", m.ShortWh/1000)
 }

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"math"
 	"time"
+
+	"homehub/hub"
 )
 
 // Plan is a plan of format homehub/plan/1: what each load and the battery do in each slot, what it costs and what no plan can undercut.
@@ -30,10 +32,11 @@ type Plan struct {
 // LoadPlan is what one load does. Exactly one of Start (profile; NotRun when it cannot run at all), Amps (evse) and On is in use.
 type LoadPlan struct {
 	Kind   string
-	Start  int    // first slot; −1 is not run
-	Amps   []int  // amps in each slot
-	On     []int  // 0 or 1 in each slot
-	Reason string // why so, in words
+	Start  int     // first slot; −1 is not run
+	Amps   []int   // amps in each slot
+	On     []int   // 0 or 1 in each slot
+	Reason string  // why so, in words
+	Why    hub.Why // the same as a value
 }
 
 // MarshalJSON writes the entry as the format has it: {"start": 37}, {"amps": […]} or {"on": […]}, and the reason.

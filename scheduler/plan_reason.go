@@ -1,10 +1,10 @@
 package scheduler
 
 import (
-	"fmt"
 	"math"
-	"strings"
 	"time"
+
+	"homehub/hub"
 )
 
 // clock tells slot boundaries in the home's wall time.
@@ -27,129 +27,97 @@ func (c clock) at(slot int) time.Time {
 	return c.start.Add(time.Duration(slot) * slotSeconds * time.Second).In(c.zone)
 }
 
-func (c clock) hhmm(slot int) string { return c.at(slot).Format("15:04") }
-
-// day is the time with its weekday where that is another day than the start's.
-func (c clock) day(slot int) string {
-	if t := c.at(slot); t.YearDay() != c.at(0).YearDay() {
-		return t.Format("Mon 15:04")
-	}
-	return c.hhmm(slot)
-}
-
-// spell writes a number of slots as hours and minutes.
-func spell(slots int) string {
-	h, m := slots/4, slots%4*15
-	switch {
-	case h == 0:
-		return fmt.Sprintf("%d min", m)
-	case m == 0:
-		return fmt.Sprintf("%d h", h)
-	}
-	return fmt.Sprintf("%d h %02d", h, m)
-}
-
-// reason says why a load runs when it does.
-func (s *search) reason(p *Problem, i int) string {
+// why says why load i runs when it does.
+func (s *search) why(p *Problem, i int) hub.Why {
 	d, c := &s.h.devices[i], p.clock()
+	w := hub.Why{Now: c.at(0)}
+	if d.to < s.h.n && d.kind != KindThermal && p.Loads[i].Deadline != nil {
+		w.Deadline = c.at(max(d.to, 0))
+	}
 	switch {
 	case d.isProfile():
-		return s.profileReason(c, i, d)
+		s.whyProfile(&w, c, i)
 	case d.kind == KindThermal:
-		return s.thermalReason(c, i, d)
+		s.whyWarm(&w, c, i)
+	default:
+		s.whyRuns(&w, c, i)
 	}
-	return s.runReason(c, i, d, p.Loads[i].Deadline != nil)
+	return w
 }
 
-// deadline is "before 07:00" or, without one inside the horizon, "of the plan".
-func deadline(c clock, d *device, n int) string {
-	if d.to < n {
-		return "before " + c.day(d.to)
-	}
-	return "of the plan"
-}
+func lasts(slots int) time.Duration { return time.Duration(slots) * slotSeconds * time.Second }
 
-func (s *search) profileReason(c clock, i int, d *device) string {
+func (s *search) whyProfile(w *hub.Why, c clock, i int) {
+	d := &s.h.devices[i]
 	at, long := s.best.start[i], len(d.profile)
 	if at < 0 {
-		return "does not run: it cannot be fitted in before the plan ends"
+		w.Kind, w.Deadline = hub.WhyNoRoom, time.Time{}
+		return
 	}
-	span := c.day(at) + " to " + c.hhmm(at+long)
-	if late := at + long - d.to; late > 0 {
-		return fmt.Sprintf("%s: cannot be ready by %s, %s late", span, c.day(d.to), spell(late))
+	w.Kind, w.From, w.To, w.Takes = hub.WhyCheapest, c.at(at), c.at(at+long), lasts(long)
+	switch late := at + long - d.to; {
+	case late > 0:
+		w.Kind, w.Late, w.Deadline = hub.WhyLate, lasts(late), c.at(d.to)
+		return
+	case at == d.from:
+		w.Kind = hub.WhyAtOnce
+		return
 	}
-	if at == d.from {
-		return span + ": as early as it may, no later time is cheaper"
-	}
-	text := fmt.Sprintf("%s is the cheapest %s %s", span, spell(long), deadline(c, d, s.h.n))
 	s.restore()
-	was := s.f.backward()
+	was := s.f.settle(math.Inf(1))
 	s.f.put(i, -1)
 	s.f.draft.start[i] = d.from
 	s.f.put(i, 1)
-	return text + s.more(c, d.from, s.f.backward()-was)
+	s.compare(w, c, d.from, s.f.settle(math.Inf(1))-was)
 }
 
-// more says what it would cost to begin in slot from instead.
-func (s *search) more(c clock, from int, eur float64) string {
-	when := "starting now"
+// compare notes what it would cost to begin in slot from instead.
+func (s *search) compare(w *hub.Why, c clock, from int, eur float64) {
 	if from > 0 {
-		when = "starting at " + c.day(from)
+		w.Earliest = c.at(from)
 	}
 	s.restore()
-	switch {
-	case math.IsInf(eur, 1):
-		return fmt.Sprintf("; %s is more than the connection can carry", when)
-	case eur < 0.005:
-		return ""
+	if w.TooMuch = math.IsInf(eur, 1); !w.TooMuch {
+		w.Extra = hub.MicroEuro(math.Round(min(eur, 1e9) * 1e6))
 	}
-	return fmt.Sprintf("; %s would cost %.2f more", when, eur)
 }
 
-func (s *search) runReason(c clock, i int, d *device, hard bool) string {
-	level := s.best.level[i]
-	got, runs, first, last := 0, 0, -1, 0
+func (s *search) whyRuns(w *hub.Why, c clock, i int) {
+	d, level := &s.h.devices[i], s.best.level[i]
+	if d.need == 0 {
+		w.Kind = hub.WhyNothing
+		return
+	}
+	got, first, last := 0, -1, 0
 	for t, a := range level {
 		if a == 0 {
 			continue
 		}
 		if t == 0 || level[t-1] == 0 {
-			runs++
+			w.Runs++
 		}
 		if first < 0 {
 			first = t
 		}
 		last, got = t+1, got+a
+		w.Takes += lasts(1)
 	}
-	kWh := func(levels int) float64 { return float64(levels) * d.unit * slotHours / 1000 }
-	var b strings.Builder
-	switch {
-	case d.need == 0:
-		return "needs nothing"
-	case got < d.need && hard && d.to < s.h.n:
-		fmt.Fprintf(&b, "will be %.1f kWh short at %s: ", kWh(d.need-got), c.day(max(d.to, 0)))
-	case got < d.need:
-		fmt.Fprintf(&b, "will be %.1f kWh short: ", kWh(d.need-got))
-	}
-	switch {
-	case got == 0:
-		return b.String() + "there is no slot in which it can run"
-	case runs == 1:
-		fmt.Fprintf(&b, "%.1f kWh from %s to %s", kWh(got), c.day(first), c.hhmm(last))
-	default:
-		fmt.Fprintf(&b, "%.1f kWh in %d runs from %s to %s", kWh(got), runs, c.day(first), c.hhmm(last))
+	energy := func(levels int) hub.WattHour { return hub.WattHour(math.Round(float64(levels) * d.unit * slotHours)) }
+	w.Kind, w.Energy = hub.WhyTimes, energy(got)
+	if got > 0 {
+		w.From, w.To = c.at(first), c.at(last)
 	}
 	if got < d.need {
-		return b.String() + ", all that fits"
+		w.Kind, w.Short = hub.WhyShort, energy(d.need-got)
+		return
 	}
-	fmt.Fprintf(&b, ", the cheapest times %s", deadline(c, d, s.h.n))
 	s.restore()
-	was := s.f.backward() + s.h.ownCost(i, level, 0)
+	was := s.f.settle(math.Inf(1)) + s.h.ownCost(i, level, 0)
 	s.f.put(i, -1)
 	soonest(d, s.f.draft.level[i])
 	s.f.put(i, 1)
-	cost := s.f.backward() + s.h.ownCost(i, s.f.draft.level[i], 0)
-	return b.String() + s.more(c, d.from, cost-was)
+	cost := s.f.settle(math.Inf(1)) + s.h.ownCost(i, s.f.draft.level[i], 0)
+	s.compare(w, c, d.from, cost-was)
 }
 
 // soonest fills in the levels of a device that runs at once at its highest level; the last slots make up for the remainder.
@@ -166,18 +134,19 @@ func soonest(d *device, level []int) {
 	}
 }
 
-func (s *search) thermalReason(c clock, i int, d *device) string {
-	m, temp, coldest, when := d.thermal, d.thermal.StartC, d.thermal.StartC, 0
-	on := 0
+func (s *search) whyWarm(w *hub.Why, c clock, i int) {
+	m := s.h.devices[i].thermal
+	temp := m.StartC
+	w.Kind, w.Coldest, w.From, w.Wanted = hub.WhyWarm, m.StartC, c.at(0), m.MinC
 	for t, a := range s.best.level[i] {
-		if temp = m.after(t, temp, a != 0); temp < coldest {
-			coldest, when = temp, t+1
+		if temp = m.after(t, temp, a != 0); temp < w.Coldest {
+			w.Coldest, w.From = temp, c.at(t+1)
 		}
-		on += a
+		if a != 0 {
+			w.Takes += lasts(1)
+		}
 	}
-	text := fmt.Sprintf("on for %s, between %.1f °C at %s and %.1f °C at the end", spell(on), coldest, c.day(when), temp)
-	if coldest < m.MinC-0.05 {
-		text += fmt.Sprintf("; colder than %.0f °C because more heat would cost more than it is worth", m.MinC)
+	if w.Final = temp; w.Coldest < m.MinC-0.05 {
+		w.Kind = hub.WhyTooCold
 	}
-	return text
 }

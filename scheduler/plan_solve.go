@@ -38,7 +38,8 @@ func Solve(p *Problem, opt Options) (*Plan, error) {
 	plan := s.plan(p)
 	for i := range p.Loads {
 		entry := plan.Loads[p.Loads[i].ID]
-		entry.Reason = s.reason(p, i)
+		entry.Why = s.why(p, i)
+		entry.Reason = entry.Why.String()
 		plan.Loads[p.Loads[i].ID] = entry
 	}
 	s.certify(plan)

@@ -155,6 +155,7 @@ const (
 	usualNeed    = 11000 // Wh, of a car that is not home yet
 	usualArrival = 18
 	readyBefore  = 1    // slots: the car is to be full a quarter of an hour before it is needed, for what the guard may have to cut
+	readyEarly   = 8    // and two hours before where a peak costs money, since the guard then cuts more
 	behindWh     = 100  // so much less than planned calls for a new plan at once
 	reserveWh    = 1500 // kept in the battery for peaks that nobody foresees, where a peak costs money
 )
@@ -265,8 +266,15 @@ func (p *planner) loads(h *home, q *scheduler.Problem) {
 		l := scheduler.Load{ID: t.id, Earliest: &from, Deadline: &to, MinOnSlots: 2, StartCostEUR: 0.005, RunningSlots: running, Phases: []int{max(1, t.phase)}}
 		switch t.kind {
 		case "car":
-			if t.to-readyBefore > max(t.from, h.s) {
-				to = timeOf(t.to - readyBefore)
+			before := readyBefore
+			if h.market.capEUR > 0 && !p.foresight {
+				before = readyEarly
+			}
+			for ; before > 0; before /= 2 {
+				if aim := t.to - before; float64(aim-max(t.from, h.s))*float64(h.maxA)*h.perAmpW*slotHours > 2*leftWh {
+					to = timeOf(aim)
+					break
+				}
 			}
 			l.Kind, l.MinA, l.MaxA, l.Volts, l.Phases, l.NeedWh = scheduler.KindEVSE, h.minA, h.maxA, 230, h.carPhases, leftWh
 		case "boiler":
