@@ -11,7 +11,7 @@ import (
 )
 
 var (
-	bruteCount = flag.Int("brute", 60, "number of random tiny problems that are compared with brute force")
+	bruteCount = flag.Int("brute", 400, "number of random tiny problems that are compared with brute force")
 	bruteFirst = flag.Int("brute-first", 0, "seed of the first of them")
 )
 
@@ -32,16 +32,20 @@ func TestSolveEqualsBruteForce(t *testing.T) {
 		}
 		want := newBrute(p).search()
 		if !ev.Feasible {
-			t.Errorf("seed %d: not feasible: %+v", seed, ev.Violations[0])
+			t.Fatalf("seed %d: not feasible: %+v", seed, ev.Violations[0])
 		}
 		if math.Abs(ev.Cost-want.cost) > 1.01e-4 {
-			t.Errorf("seed %d: costs %.6f, brute force finds %.6f (%+v)", seed, ev.Cost, want.cost, p.Loads)
+			t.Fatalf("seed %d: costs %.6f, brute force finds %.6f (%+v)", seed, ev.Cost, want.cost, p.Loads)
 		}
 		if plan.LowerBound > want.cost+1e-6 {
-			t.Errorf("seed %d: lower bound %.6f is above the optimum %.6f", seed, plan.LowerBound, want.cost)
+			t.Fatalf("seed %d: lower bound %.6f is above the optimum %.6f", seed, plan.LowerBound, want.cost)
+		}
+		if p.Battery == nil && !p.PVCurtailable && math.Round(ev.Cost*1e4) == math.Round(want.cost*1e4) && ev.Starts == want.starts &&
+			math.Abs(ev.WhSlots-want.early) < 1 && ev.PeakW > max(want.peak, 0)+1 && !nearTie(want.cost) {
+			t.Fatalf("seed %d: peak %.1f W; the tie order prefers %.1f", seed, ev.PeakW, want.peak)
 		}
 		if math.Round(ev.Cost*1e4) == math.Round(want.cost*1e4) && (ev.Starts != want.starts || math.Abs(ev.WhSlots-want.early) > 1) && !nearTie(want.cost) {
-			t.Errorf("seed %d: %d starts, %.1f Wh·slots; the tie order prefers %d, %.1f", seed, ev.Starts, ev.WhSlots, want.starts, want.early)
+			t.Fatalf("seed %d: %d starts, %.1f Wh·slots; the tie order prefers %d, %.1f", seed, ev.Starts, ev.WhSlots, want.starts, want.early)
 		}
 	}
 }
@@ -156,6 +160,7 @@ type bruteBest struct {
 	cost   float64
 	starts int
 	early  float64
+	peak   float64 // where neither a battery nor curtailment moves it
 }
 
 func newBrute(p *scheduler.Problem) *brute {
@@ -184,15 +189,17 @@ func (b *brute) pick(i int, own float64, starts int, early float64) {
 		}
 		return
 	}
-	cost := own + b.house()
+	house, peak := b.house()
+	cost := own + house
 	x, y := math.Round(cost*1e4), math.Round(b.best.cost*1e4)
-	if x < y || x == y && (starts < b.best.starts || starts == b.best.starts && early < b.best.early-1e-6) {
-		b.best = bruteBest{cost, starts, early}
+	same := x == y && starts == b.best.starts
+	if x < y || x == y && starts < b.best.starts || same && early < b.best.early-1e-6 || same && early < b.best.early+1e-6 && peak < b.best.peak-0.01 {
+		b.best = bruteBest{cost, starts, early, peak}
 	}
 }
 
-// house is the least cost of grid, battery and peak for the present loads.
-func (b *brute) house() float64 {
+// house is the least cost of grid, battery and peak for the present loads, and the peak where the loads alone decide it.
+func (b *brute) house() (cost, peak float64) {
 	p := b.p
 	const grain = 62.5
 	states := 1
@@ -209,7 +216,6 @@ func (b *brute) house() float64 {
 	} else {
 		cur[0] = 0
 	}
-	peak := 0.
 	for t := range p.Slots {
 		next := make([]float64, states)
 		for k := range next {
@@ -246,7 +252,10 @@ func (b *brute) house() float64 {
 	if c := p.Limits.Capacity; c != nil {
 		best += c.EURPerKW / 1000 * max(0, peak-max(c.FloorW, c.MonthPeakSoFarW))
 	}
-	return best
+	if p.PVCurtailable {
+		peak = 0
+	}
+	return best, peak
 }
 
 // grid is what slot t costs with the battery at w W; curtailment tries its ends and the zero of the grid.

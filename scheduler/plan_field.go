@@ -202,6 +202,19 @@ func (h *house) power(u float64) float64 {
 	return 0
 }
 
+// peak is the highest import with the battery's answer; backward must be current.
+func (f *field) peak() float64 {
+	top, tr := math.Inf(-1), f.follow()
+	for t := range f.h.n {
+		x := f.h.free[t] + f.load[t]
+		if f.h.bat != nil {
+			x += f.h.power(tr.u[t])
+		}
+		top = max(top, x)
+	}
+	return top
+}
+
 // replaced is the exact cost when slots from..from+len(extra) carry extra W of device d on top; forward and backward must be current.
 func (f *field) replaced(from int, extra []float64, d *device) float64 {
 	cur := f.w.fn[from]

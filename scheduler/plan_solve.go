@@ -294,8 +294,11 @@ func (s *search) keep() bool {
 		c = s.f.exactly(s.score.cost+costUnit-own-peak).cost + own + peak
 	}
 	n, early := s.h.charm(s.f.draft)
-	got := score{cost: c, starts: n, early: early}
+	got := score{cost: c, starts: n, early: early, peak: math.Inf(-1)}
 	if !got.better(s.score) {
+		return false
+	}
+	if got.peak = s.f.peak(); !got.better(s.score) {
 		return false
 	}
 	s.score = got

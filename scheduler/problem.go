@@ -50,6 +50,24 @@ type Problem struct {
 	Loads          []Load     `json:"loads"`               // what may be moved
 }
 
+// AddCarbon weighs the grid's carbon intensity, g CO2 per kWh in each slot, at a price per kilogram: it counts on top of the import price.
+func (p *Problem) AddCarbon(gPerKWh []float64, eurPerKg float64) {
+	p.addWeight(gPerKWh, func(g float64) float64 { return g / 1000 * eurPerKg })
+}
+
+// AddCommunity weighs the community's signal, 0 (take little) to 1 (take now): a kWh at signal 0 counts eurPerKWh more than one at 1.
+func (p *Problem) AddCommunity(signal []float64, eurPerKWh float64) {
+	p.addWeight(signal, func(v float64) float64 { return (1 - v) * eurPerKWh })
+}
+
+func (p *Problem) addWeight(signal []float64, eur func(float64) float64) {
+	weighed := append(Prices(nil), p.Import...) // the caller's prices stay as they are
+	for t := range min(len(weighed), len(signal)) {
+		weighed[t] += eur(signal[t])
+	}
+	p.Import = weighed
+}
+
 // Limits of the grid connection, in W.
 type Limits struct {
 	ImportW      float64         `json:"import_w"`        // sum of the phases
