@@ -6,7 +6,7 @@ UI       := webui/third_party
 UPLOT    := webui/node_modules/uplot
 export CGO_ENABLED = 0
 
-.PHONY: build run test race check lint bench peers crash fuzz cross screenshots ui deps clean
+.PHONY: build run test race check lint bench bench-year peers crash fuzz cross screenshots ui deps clean
 
 run: build ## build everything and start the demo
 	@$(DIST)/homehub demo $(ARGS)
@@ -53,6 +53,9 @@ peers: ## the storage engine beside its peers: bytes to the card, queries
 CRASH_IMAGES ?= 500
 crash: ## power cuts of a real ext4; without root or FUSE it says so and skips
 	cd bench && CRASH_IMAGES=$(CRASH_IMAGES) $(GO) test -count=1 -v -timeout 30m ./crash
+
+bench-year: ## a house for a year in closed loop, the hub against other rules
+	$(GO) test -count=1 -v -timeout 120m -run TestYear ./scheduler/benchyear -year
 
 FUZZTIME ?= 30s
 fuzz: ## every fuzz target for FUZZTIME

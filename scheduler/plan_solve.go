@@ -80,6 +80,7 @@ type search struct {
 	j        *joint // made when it is first needed
 	trials   int
 	version  int   // of the best draft
+	former   int   // version that is the former plan's, 0: none
 	answered []int // version that each device last answered, alone
 	swapped  []int // and by swaps
 	thorough bool  // work out the peaks of every draft
@@ -336,7 +337,7 @@ func (s *search) descend() {
 			if s.swaps(i) {
 				better = true
 			}
-			if d := &s.h.devices[i]; !better && s.h.bat != nil && !d.isProfile() && d.kind != KindThermal && d.need > 0 {
+			if d := &s.h.devices[i]; !better && !s.asBefore() && s.h.bat != nil && !d.isProfile() && d.kind != KindThermal && d.need > 0 {
 				s.respondJointly(i, decisive)
 				if s.keep() {
 					better = true

@@ -22,8 +22,13 @@ func (s *search) fromWarm(p *Problem, warm *Plan) bool {
 		}
 		s.f.put(i, 1)
 	}
-	return s.keep()
+	kept := s.keep()
+	s.former = s.version
+	return kept
 }
+
+// asBefore tells whether the former plan still is the best.
+func (s *search) asBefore() bool { return s.version == s.former }
 
 func (l *LoadPlan) levels() []int {
 	if l.Amps != nil {
@@ -44,11 +49,14 @@ func (d *device) allows(level []int) bool {
 	return validRuns(d, level) && (d.kind == KindThermal || got <= d.need)
 }
 
-// improve goes on from a warm start: every load answers the others, and what the former plan did not know about is put in.
+// improve goes on from a warm start: every load answers the others, and what the former plan did not know about is put in. Where no load has a better
+// answer, nothing has changed that would be worth more.
 func (s *search) improve() {
 	s.descend()
-	s.polish()
-	s.pairs()
+	if !s.asBefore() {
+		s.polish()
+		s.pairs()
+	}
 }
 
 // Shifted is the plan as it looks some slots later to a problem of n slots: what Options.Warm of the next plan wants. What has begun by then is left to

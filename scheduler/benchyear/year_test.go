@@ -262,6 +262,8 @@ func compare(t *testing.T, house connection, m *market, w *nature, goal float64)
 		end = m.from + *forDays*perDay
 	case *year:
 		end = m.to
+	case slow:
+		end = m.from + perDay
 	}
 	t.Logf("%s, %d days from %s", m.name, (end-m.from)/perDay, timeOf(m.from).In(m.zone).Format(time.DateOnly))
 	t.Logf("%-28s %9s %8s %9s %7s %8s %7s %6s", "policy", "EUR", "of peak", "mean peak", "kWh", "missed", "minutes", "ms")
@@ -283,6 +285,9 @@ func compare(t *testing.T, house connection, m *market, w *nature, goal float64)
 			}
 		}
 		t.Logf("%-28s %9.2f %8.2f %9.2f %7.0f %8d %7d %6s", p.name(), total[p.name()], h.capacity, b.peakKW/float64(max(1, b.months)), b.imported, b.missed, b.over, ms)
+	}
+	if total["homehub"] >= total["no control"] && *only == "" {
+		t.Errorf("the hub costs %.2f, no control at all %.2f", total["homehub"], total["no control"])
 	}
 	best := total["perfect foresight"]
 	for name, eur := range total {

@@ -1,0 +1,5 @@
+//go:build race
+
+package benchyear
+
+const slow = true
