@@ -262,6 +262,9 @@ func (f *field) marginals() []float64 {
 	out := make([]float64, f.h.n)
 	for t := range out {
 		more := (f.replaced(t, []float64{eps}, none) - cost) / eps
+		if more > f.h.exceedEUR/2 && f.h.capEUR > 0 { // above the cap: no price, a wall
+			more = math.Inf(1)
+		}
 		less := (cost - f.replaced(t, []float64{-eps}, none)) / eps
 		switch {
 		case math.IsInf(more, 0) && math.IsInf(less, 0):

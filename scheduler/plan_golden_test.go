@@ -3,6 +3,7 @@ package scheduler_test
 import (
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
@@ -84,11 +85,19 @@ func TestTies(t *testing.T) {
 				{ID: "washer", Kind: scheduler.KindProfile, ProfileW: []float64{1500, 0}},
 			}, "dryer1 washer0 ",
 		},
+		{
+			"lowest peak, listed the other way round",
+			[]scheduler.Load{
+				{ID: "washer", Kind: scheduler.KindProfile, ProfileW: []float64{1500, 0}},
+				{ID: "dryer", Kind: scheduler.KindProfile, ProfileW: []float64{1000, 500}},
+			},
+			"dryer1 washer0 ",
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := flat(8, 0.25)
 			p.Limits.ImportW = 4000
-			if c.name == "lowest peak" {
+			if strings.HasPrefix(c.name, "lowest peak") {
 				p.Limits.ImportW = 2500
 			}
 			p.Loads = c.loads
@@ -212,7 +221,7 @@ func TestUnknownPrices(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := flat(48, 0.3)
-			p.Import[8], p.Import[9] = 0.2, 0.2
+			p.Import[8] = 0.2
 			p.Import[40], p.Import[41] = 0.1, 0.1
 			for s := c.from; s < c.to; s++ {
 				p.Import[s], p.Export[s] = unknown, unknown

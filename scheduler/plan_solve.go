@@ -10,7 +10,7 @@ import (
 const (
 	plainEffort = 300
 	loadEffort  = 100
-	peakEffort  = 2000 // for each month that the horizon touches
+	peakEffort  = 1500 // and twice that for a second month
 	warmShare   = 6    // a plan that begins with a former one takes a sixth
 )
 
@@ -24,7 +24,7 @@ func Solve(p *Problem, opt Options) (*Plan, error) {
 	if opt.Budget == 0 && opt.Iterations == 0 {
 		opt.Iterations = plainEffort + loadEffort*len(p.Loads)
 		if p.Limits.Capacity != nil {
-			opt.Iterations = peakEffort * len(h.freeW)
+			opt.Iterations = peakEffort * (2*len(h.freeW) - 1)
 		}
 		if opt.Warm != nil {
 			opt.Iterations /= warmShare
@@ -224,6 +224,10 @@ func (s *search) overpaid() []float64 {
 	copy(d.price, d.bestAt)
 	out := make([]float64, len(s.h.devices))
 	for i := range out {
+		if s.h.devices[i].kind == KindThermal { // its best would cost more than what is to be learnt
+			out[i] = 2 * costUnit
+			continue
+		}
 		w := way{level: s.best.level[i], start: s.best.start[i]}
 		out[i] = s.h.ownCost(i, w.level, w.start) + d.energy(&s.h.devices[i], &w) - d.deviceBest(i)
 	}
