@@ -27,7 +27,8 @@ const boilerW = 2000
 type moment struct {
 	minute   int        // of the quarter
 	base, pv float64    // W
-	others   [3]float64 // boiler and appliances, by phase
+	others   [3]float64 // appliances, and the boiler if it is on, by phase
+	boiler   int        // phase of a boiler that is on; 0: it is off
 	amps     int        // the car, as planned
 	batteryW float64    // the battery, as planned
 	worth    float64    // of stored energy, EUR per kWh
@@ -42,6 +43,7 @@ type moment struct {
 type order struct {
 	amps     int
 	batteryW float64
+	shed     bool // the boiler pauses for this minute
 }
 
 // control decides from minute to minute what no plan can: it stands for the loop that sits on the meter's telegrams.
@@ -74,7 +76,7 @@ type selfUse struct{}
 
 func (selfUse) minute(c *connection, m moment) order {
 	lo, hi := c.battery.limits(m.content)
-	return order{m.amps, min(max(-m.net()-float64(m.amps)*c.perAmpW, lo), hi)}
+	return order{amps: m.amps, batteryW: min(max(-m.net()-float64(m.amps)*c.perAmpW, lo), hi)}
 }
 
 // waterValue follows the plan where the minute is as foreseen, and minimises grid cost less the worth of what is stored where it is not. Fuses and
@@ -88,6 +90,15 @@ func (waterValue) minute(c *connection, m moment) order {
 		room = min(room, max(left, 0)-m.net())
 	}
 	lo, hi := c.battery.limits(m.content)
+	shed := false
+	if room < lo && m.boiler > 0 { // even an idle car and all the battery can give are not enough
+		shed = true
+		m.others[m.boiler-1] -= boilerW
+		room += boilerW
+		if c.phaseW > 0 {
+			room = c.room(&m)
+		}
+	}
 	if most := int(math.Floor((room - lo) / c.perAmpW)); m.amps > most {
 		if m.amps = most; m.amps < c.minA {
 			m.amps = 0
@@ -109,7 +120,7 @@ func (waterValue) minute(c *connection, m moment) order {
 			best, least = b, cost
 		}
 	}
-	return order{m.amps, best}
+	return order{m.amps, best, shed}
 }
 
 // cost is what an hour like this minute costs, EUR.

@@ -156,6 +156,7 @@ const (
 	usualArrival = 18
 	readyBefore  = 1    // slots: the car is to be full a quarter of an hour before it is needed, for what the guard may have to cut
 	readyEarly   = 8    // and two hours before where a peak costs money, since the guard then cuts more
+	slack        = 1.1  // as long as that leaves a little more than the time it takes
 	behindWh     = 100  // so much less than planned calls for a new plan at once
 	reserveWh    = 1500 // kept in the battery for peaks that nobody foresees, where a peak costs money
 )
@@ -271,7 +272,7 @@ func (p *planner) loads(h *home, q *scheduler.Problem) {
 				before = readyEarly
 			}
 			for ; before > 0; before /= 2 {
-				if aim := t.to - before; float64(aim-max(t.from, h.s))*float64(h.maxA)*h.perAmpW*slotHours > 2*leftWh {
+				if aim := t.to - before; float64(aim-max(t.from, h.s))*float64(h.maxA)*h.perAmpW*slotHours > slack*leftWh {
 					to = timeOf(aim)
 					break
 				}

@@ -148,6 +148,13 @@ func (h *home) slot(d decision, c control) {
 		}
 		h.draw(&m, boiler)
 		o := c.minute(&h.connection, m)
+		if m.boiler > 0 && o.shed {
+			m.others[m.boiler-1] -= boilerW
+			m.boiler = 0
+		}
+		if m.boiler > 0 {
+			boiler.leftWh -= boilerW / 60.
+		}
 		taken += h.meter(&m, o)
 		h.behindWh += float64(m.amps-o.amps) * h.perAmpW / 60
 		if o.amps > 0 {
@@ -163,8 +170,8 @@ func (h *home) slot(d decision, c control) {
 func (h *home) draw(m *moment, boiler *task) {
 	add := func(phase int, w float64) { m.others[max(phase, 1)-1] += w }
 	if boiler != nil && boiler.leftWh > 0 {
+		m.boiler = boiler.phase
 		add(boiler.phase, boilerW)
-		boiler.leftWh -= boilerW / 60.
 	}
 	for _, r := range h.running {
 		add(r.phase, r.profile[r.done])
@@ -175,8 +182,9 @@ func (h *home) draw(m *moment, boiler *task) {
 func (h *home) meter(m *moment, o order) float64 {
 	car := float64(o.amps) * h.perAmpW
 	g := m.net() + car + o.batteryW
-	if room := h.room(m); car+o.batteryW > room+1 && room > h.battery.dischargeW*-1 && (o.amps > 0 || o.batteryW > -h.battery.dischargeW+1) {
-		h.bill.over++
+	lo, _ := h.battery.limits(h.content)
+	if room := h.room(m); car+o.batteryW > room+1 && (o.amps > 0 || m.boiler > 0 || o.batteryW > lo+1) {
+		h.bill.over++ // and something could have been done about it
 	}
 	if o.batteryW > 0 {
 		h.content += o.batteryW / 60 * h.battery.in
