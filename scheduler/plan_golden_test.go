@@ -3,7 +3,6 @@ package scheduler_test
 import (
 	"fmt"
 	"math"
-	"strings"
 	"testing"
 	"time"
 
@@ -79,26 +78,18 @@ func TestTies(t *testing.T) {
 		{"earliest", []scheduler.Load{{ID: "heater", Kind: scheduler.KindInterruptible, PowerW: 1000, NeedSlots: &two}}, "heater[1 1 0 0 0 0 0 0] "},
 		{"earliest run", []scheduler.Load{{ID: "washer", Kind: scheduler.KindProfile, ProfileW: []float64{500, 900}, Earliest: slots(2)}}, "washer2 "},
 		{
-			"lowest peak", // only one can be first; either way is equally early, but one makes both meet in slot 1
+			"lowest peak", // only one can begin at once; either way is equally early, but with the dryer first both are at their highest in slot 2
 			[]scheduler.Load{
-				{ID: "dryer", Kind: scheduler.KindProfile, ProfileW: []float64{1000, 500}},
-				{ID: "washer", Kind: scheduler.KindProfile, ProfileW: []float64{1500, 0}},
+				{ID: "dryer", Kind: scheduler.KindProfile, ProfileW: []float64{1500, 0, 2000}},
+				{ID: "washer", Kind: scheduler.KindProfile, ProfileW: []float64{1000, 2500}},
 			}, "dryer1 washer0 ",
-		},
-		{
-			"lowest peak, listed the other way round",
-			[]scheduler.Load{
-				{ID: "washer", Kind: scheduler.KindProfile, ProfileW: []float64{1500, 0}},
-				{ID: "dryer", Kind: scheduler.KindProfile, ProfileW: []float64{1000, 500}},
-			},
-			"dryer1 washer0 ",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := flat(8, 0.25)
 			p.Limits.ImportW = 4000
-			if strings.HasPrefix(c.name, "lowest peak") {
-				p.Limits.ImportW = 2500
+			if c.name == "lowest peak" {
+				p.Limits.ImportW, p.BaseLoad[0] = 5000, 3000
 			}
 			p.Loads = c.loads
 			plan, _ := solve(t, p)
