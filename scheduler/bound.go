@@ -203,8 +203,8 @@ func (d *dual) climb(target float64, steps int, stop func() bool) {
 				dirT[t] = deflection*dirT[t] + (1-deflection)*e
 			}
 		}
-		spread(dirP, stepP)
-		spread(dirT, stepT)
+		smear(dirP, stepP)
+		smear(dirT, stepT)
 		for t := range h.n {
 			norm += dirP[t]*stepP[t] + dirT[t]*stepT[t]
 		}
@@ -316,9 +316,9 @@ func (s *search) newBound(steps int, stop func() bool) *dual {
 	return d
 }
 
-// spread adds to a direction its means over longer and longer blocks of time. A battery makes neighbouring slots exchangeable, so that what is wanted
+// smear adds to a direction its means over longer and longer blocks of time. A battery makes neighbouring slots exchangeable, so that what is wanted
 // or left over in one slot concerns the price of all slots around it; without this the climb would have to find that out slot by slot.
-func spread(g, out []float64) {
+func smear(g, out []float64) {
 	copy(out, g)
 	for k, long := range [...]int{4, 16, 64, maxSlots} {
 		for first := 0; first < len(g); first += long {
