@@ -10,6 +10,7 @@ import (
 const (
 	plainEffort = 300
 	loadEffort  = 100
+	mostEffort  = 1200
 	peakEffort  = 1500 // and twice that for a second month
 	warmShare   = 6    // a plan that begins with a former one takes a sixth
 )
@@ -22,7 +23,7 @@ func Solve(p *Problem, opt Options) (*Plan, error) {
 	}
 	h := newHouse(p)
 	if opt.Budget == 0 && opt.Iterations == 0 {
-		opt.Iterations = plainEffort + loadEffort*len(p.Loads)
+		opt.Iterations = min(plainEffort+loadEffort*len(p.Loads), mostEffort)
 		if p.Limits.Capacity != nil {
 			opt.Iterations = peakEffort * (2*len(h.freeW) - 1)
 		}

@@ -272,7 +272,11 @@ func (p *planner) loads(h *home, q *scheduler.Problem) {
 				before = readyEarly
 			}
 			for ; before > 0; before /= 2 {
-				if aim := t.to - before; float64(aim-max(t.from, h.s))*float64(h.maxA)*h.perAmpW*slotHours > slack*leftWh {
+				most := slack
+				if before > readyBefore { // never hurry for the early hours
+					most = 2
+				}
+				if aim := t.to - before; float64(aim-max(t.from, h.s))*float64(h.maxA)*h.perAmpW*slotHours > most*leftWh {
 					to = timeOf(aim)
 					break
 				}
