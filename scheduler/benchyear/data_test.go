@@ -28,9 +28,8 @@ const (
 // first is slot 0 of every series: two weeks before the year begins, for the forecasts to learn from.
 var first = time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC)
 
-func slotAt(t time.Time) int         { return int(t.Sub(first) / slot) }
-func timeOf(s int) time.Time         { return first.Add(time.Duration(s) * slot) }
-func dayOf(s, perDay int) (d, q int) { return s / perDay, s % perDay }
+func slotAt(t time.Time) int { return int(t.Sub(first) / slot) }
+func timeOf(s int) time.Time { return first.Add(time.Duration(s) * slot) }
 
 // recorded reads one column of a CSV file by its start times; the test is skipped where the data is absent and `make bench-year` fails.
 func recorded(t *testing.T, name, column string) map[int64]float64 {
