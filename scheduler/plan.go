@@ -96,8 +96,8 @@ type Missed struct {
 	NotRun    bool    `json:"not_run,omitempty"`    // profile that does not fit into the horizon
 }
 
-// Options bound the search. The zero value is a fixed effort that takes about 30 ms on a PC and is the same for the same problem wherever it runs,
-// ten times that where there is a capacity tariff, and a sixth where a former plan is given.
+// Options bound the search. The zero value is a fixed effort that takes some 20 ms on a PC and is the same for the same problem wherever it runs, three
+// times that where there is a capacity tariff, and a sixth at most where a former plan is given.
 type Options struct {
 	Budget     time.Duration    // time that the search may take; the bound takes up to a third of it on top; 0: no limit in time
 	Iterations int              // passes of the battery over the horizon; makes Solve deterministic; 0: no limit but Budget

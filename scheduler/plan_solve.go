@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// The default effort, in passes of the battery over the horizon (about 60 µs each on a PC). Peaks couple all slots and take more.
+// The default effort, in passes of the battery over the horizon (about 40 µs each on a PC). Peaks couple all slots and take more.
 const (
 	plainEffort = 300
 	loadEffort  = 100
 	mostEffort  = 1200
-	peakEffort  = 1500 // and twice that for a second month
+	peakEffort  = 1500 // and twice as much again for a second month
 	warmShare   = 6    // a plan that begins with a former one takes a sixth
 )
 
