@@ -309,10 +309,14 @@ func (b *Broker) forget(cl *mochi.Client) {
 	}
 }
 
-// gone follows the end of a connection.
+// gone follows the end of a connection. The device is told to be gone when its
+// subscriptions are too, so that a command to it then fails.
 func (b *Broker) gone(p *peer) {
 	p.end(nil)
 	p.settle()
+	if p.client != nil && p.known.Load() {
+		b.fleet.disconnected(p)
+	}
 	b.turns.leave(p)
 }
 
@@ -327,7 +331,6 @@ func (b *Broker) panicked(p *peer, _ any) {
 	}
 	b.turns.enter(cl.ID, p)
 	b.forget(cl)
-	b.fleet.disconnected(p)
 	if will := cl.Properties.Will; will.Flag == 1 {
 		b.gate.sendWill(p, will)
 	}

@@ -167,7 +167,6 @@ func (g *gate) OnDisconnect(cl *mochi.Client, _ error, _ bool) {
 	}
 	g.turns.enter(cl.ID, p)
 	p.end(nil)
-	g.fleet.disconnected(p)
 }
 
 // OnClientExpired takes the subscriptions of a forgotten session along, which
