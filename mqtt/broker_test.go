@@ -47,6 +47,7 @@ func TestLogins(t *testing.T) {
 	v := newVault()
 	v.add("plug", "plug", rw("emon/plug/#"))
 	v.add("other", "other", rw("emon/other/#"))
+	v.add("inline", "", rw("#"))
 	h := open(t, v)
 	for _, tt := range []struct {
 		name, id, user, secret string
@@ -62,7 +63,7 @@ func TestLogins(t *testing.T) {
 		{"default of OpenEVSE", "openevse", "emonpi", "emonpimqtt2016", false},
 		{"default of Tasmota", "DVES_1", "DVES_USER", "DVES_PASS", false},
 		{"what people choose", "plug", "admin", "admin", false},
-		{"the broker's own id", "inline", "inline", "", false},
+		{"the broker's own id", "inline", "inline", v.secret("inline"), false},
 		{"client id in other case", "PLUG", "plug", v.secret("plug"), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

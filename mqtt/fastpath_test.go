@@ -16,6 +16,7 @@ import (
 func FuzzPlainPublish(f *testing.F) {
 	f.Add(publish(4, 0, 0, "a/x", "payload"), byte(4))
 	f.Add(publish(5, 1, 7, "a/x", ""), byte(5))
+	f.Add([]byte{0x33, 5, 0, 1, 'x', 0, 1}, byte(4)) // retained
 	f.Add([]byte{0x3a, 5, 0, 1, 'x', 0, 1}, byte(4))
 	f.Add(publish(4, 0, 0, "a", string(make([]byte, 300))), byte(5))
 	f.Fuzz(func(t *testing.T, frame []byte, version byte) {
