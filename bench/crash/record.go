@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -131,6 +132,11 @@ func newRecorder(folder string, size int, options string) (r *recorder, err erro
 	}
 	if r.server, err = fs.Mount(at, root, opts); err != nil {
 		return r, fmt.Errorf("mounting FUSE: %w", err)
+	}
+	// go-fuse leaves /dev/fuse open for children: one that waits for the card
+	// would keep the connection alive when the card is gone, and wait for ever
+	if err = unix.CloseRange(3, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return r, err
 	}
 	// past Go's poller, which would ask this very process
 	fd, err := unix.Open(filepath.Join(at, "disk"), unix.O_RDWR|unix.O_CLOEXEC, 0)
