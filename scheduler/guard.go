@@ -32,6 +32,9 @@ const (
 	// peakPatience is how long before it is too late a whole device goes off for
 	// the quarter's sake.
 	peakPatience = time.Minute
+	// peakReserve is what the house may take beyond what it takes now, W, while
+	// a whole device waits to go off: an oven or a kettle.
+	peakReserve = 2000
 	// shows is how long after a command neither what a device was told nor what
 	// it reports can be relied upon.
 	shows = 20 * time.Second
@@ -204,7 +207,7 @@ func (g *guard) limits(now time.Time, s *hub.Snapshot) room {
 // room is the room at now, with what commands under way are about to change.
 func (g *guard) room(now time.Time, s *hub.Snapshot) room {
 	r := g.limits(now, s)
-	g.flights = slices.DeleteFunc(g.flights, func(f flight) bool { return now.Sub(f.at) >= settle || f.landed(s) })
+	g.flights = slices.DeleteFunc(g.flights, func(f flight) bool { return now.Sub(f.at) >= settle || f.shown(g.load) || f.landed(s) })
 	for i := range g.flights {
 		f := &g.flights[i]
 		for p := range r.phase {
@@ -222,6 +225,16 @@ func pending(delta, seen int) int {
 		return min(max(delta-max(seen, 0), 0), delta)
 	}
 	return max(min(delta-min(seen, 0), 0), delta)
+}
+
+// shown says whether the meter has shown it: what comes after it is somebody
+// else's.
+func (f *flight) shown(now load) bool {
+	seen := now.watts - f.before.watts
+	if f.delta.watts < 0 {
+		return seen <= f.delta.watts*8/10
+	}
+	return seen >= f.delta.watts*8/10
 }
 
 // landed says whether the device itself reported that it follows.

@@ -234,7 +234,7 @@ func (g *guard) shedOne(now time.Time, s *hub.Snapshot, i int, want hub.Command,
 	d := &s.Devices[i]
 	c := g.cut(want, d)
 	present := commandedLoad(d, c)
-	if d.Has&hub.ReportPower != 0 && d.Role != hub.RoleBattery {
+	if d.Has&hub.ReportPower != 0 && d.Role != hub.RoleBattery && now.Sub(d.Commanded.At) >= shows {
 		present = lower(present, presentLoad(d))
 	}
 	if d.Role != hub.RoleBattery && (!c.On || present.watts < 50) || !helps(present, r.load) && d.Role != hub.RoleBattery {
@@ -253,7 +253,7 @@ func (g *guard) shedOne(now time.Time, s *hub.Snapshot, i int, want hub.Command,
 		c.Setpoint = to
 		after = commandedLoad(d, c)
 	case d.Role == hub.RoleCharger && !off:
-		have := min(wantedAmps(d, c), drawnAmps(d, c))
+		have := min(wantedAmps(d, c), drawnAmps(now, d, c))
 		amps := max(d.MinAmps, have-ampsOver(d, c, r.load))
 		if amps >= wantedAmps(d, c) {
 			return r
@@ -275,7 +275,8 @@ func (g *guard) shedOne(now time.Time, s *hub.Snapshot, i int, want hub.Command,
 
 // mustDrop says whether whole devices must go now for the quarter's sake: if
 // everything goes on for a while and all that may be shed goes then, would the
-// quarter still be too high? A kettle is over before that is so.
+// quarter still be too high? A kettle is over before that is so, an oven is not:
+// peakReserve is kept for it.
 func (g *guard) mustDrop(s *hub.Snapshot, r room) bool {
 	target := g.peakTarget(s)
 	allowed, ok := g.quarter.allowed(target)
@@ -290,7 +291,7 @@ func (g *guard) mustDrop(s *hub.Snapshot, r room) bool {
 			can += presentLoad(d).watts
 		}
 	}
-	return net*wait+(net-can)*(left-wait) > allowed*left
+	return net*wait+(net-can+peakReserve)*(left-wait) > allowed*left
 }
 
 // batteryFloor is the least set-point of a battery: what it can give.
@@ -326,8 +327,8 @@ func helps(present, r load) bool {
 
 // drawnAmps is the current of a charger, which a car may keep below what it
 // is offered.
-func drawnAmps(d *hub.DeviceState, c hub.Command) int {
-	if d.Has&hub.ReportAmps != 0 && d.On && d.Amps > 0 {
+func drawnAmps(now time.Time, d *hub.DeviceState, c hub.Command) int {
+	if d.Has&hub.ReportAmps != 0 && d.On && d.Amps > 0 && now.Sub(d.Commanded.At) >= shows {
 		return d.Amps
 	}
 	return wantedAmps(d, c)
