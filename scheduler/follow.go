@@ -47,9 +47,13 @@ func (l *Loop) followOne(d *hub.DeviceState, now time.Time) bool {
 		}
 		l.jobs[d.ID] = j
 	}
+	metered := j.Metered
 	j.advance(d, now)
 	if d.Mismatch && !j.DeafUntil.After(now) {
 		j.DeafUntil = now.Add(retryAfter)
+	}
+	if j.Metered != metered {
+		l.keepLocked() // what the counter began at must outlive the hub
 	}
 	if lesson := l.lessons[d.ID]; lesson != nil {
 		lesson.look(d, now)
@@ -118,6 +122,7 @@ func (l *Loop) learn(id string, now time.Time) {
 func (l *Loop) keep() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.kept = "" // the end of the hub is worth a commit, whatever changed
 	l.keepLocked()
 }
 
@@ -129,7 +134,7 @@ func (l *Loop) keepLocked() {
 	}
 	var b strings.Builder
 	for id, j := range l.jobs {
-		fmt.Fprintf(&b, "%s %d %d %d %d|", id, j.Deadline.Unix(), j.Started.Unix(), j.RunEnd.Unix(), j.Ran/hub.SlotLength)
+		fmt.Fprintf(&b, "%s %d %d %d %d %v|", id, j.Deadline.Unix(), j.Started.Unix(), j.RunEnd.Unix(), j.Ran/hub.SlotLength, j.Metered)
 	}
 	if b.String() == l.kept {
 		return

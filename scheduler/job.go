@@ -44,12 +44,11 @@ func (j *Job) advance(s *hub.DeviceState, now time.Time) {
 		j.Ran += dt
 	}
 	switch {
-	case s.Has&hub.ReportEnergy != 0:
-		if j.Metered && s.Counter > j.Counter {
+	case s.Has&hub.ReportEnergy != 0 && j.Metered:
+		if s.Counter > j.Counter {
 			j.Delivered += s.Counter - j.Counter
 		}
-		j.Counter, j.Metered = s.Counter, true
-	case on:
+	case on && !j.Metered: // no meter, or it says its first word: what came before is estimated
 		w := s.OnPower(s.Amps)
 		if s.Has&hub.ReportPower != 0 {
 			w = s.Watts
@@ -58,6 +57,9 @@ func (j *Job) advance(s *hub.DeviceState, now time.Time) {
 		whole := hub.WattHour(j.Fraction)
 		j.Delivered += whole
 		j.Fraction -= float64(whole)
+	}
+	if s.Has&hub.ReportEnergy != 0 {
+		j.Counter, j.Metered = s.Counter, true
 	}
 	j.Seen = now
 }

@@ -36,6 +36,7 @@ var builtBinary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	beHub()
 	code := m.Run()
 	if path, err := builtBinary(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
