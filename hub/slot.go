@@ -57,10 +57,11 @@ type Plan struct {
 	// Cost of the whole house over the horizon and the proven lower bound.
 	Cost  MicroEuro `json:"cost_microeuro"`
 	Bound MicroEuro `json:"lower_bound_microeuro"`
-	// Net is the grid power that the plan expects in each slot, + import, and
-	// Peak the highest of them.
-	Net  []Watt `json:"-"`
-	Peak Watt   `json:"-"`
+	// Net is the grid power that the plan expects in each slot, + import.
+	// Chosen is that part of it which the plan means to reach even if it should
+	// be the month's highest: 0 where it has moved nothing into the slot.
+	Net    []Watt `json:"-"`
+	Chosen []Watt `json:"-"`
 	// Stored is what one more kWh in the house's battery is worth after each
 	// slot, µEUR; nil without a battery.
 	Stored []MicroEuro `json:"-"`

@@ -103,14 +103,14 @@ func (q *quarter) allowed(target hub.Watt) (watts int, ok bool) {
 func (q *quarter) left() time.Duration { return q.start.Add(hub.SlotLength).Sub(q.at) }
 
 // peakTarget is the quarter that must not be exceeded: the month's highest so
-// far, what is free, and what the plan has decided to pay for.
+// far, what is free, and what the plan has decided to pay for in this slot.
 func (g *guard) peakTarget(s *hub.Snapshot) hub.Watt {
 	if g.c.PeakFloor == 0 {
 		return 0
 	}
 	target := max(g.c.PeakFloor, g.quarter.month)
-	if s.Plan != nil {
-		target = max(target, s.Plan.Peak)
+	if i := s.Plan.SlotAt(g.quarter.at); i >= 0 && i < len(s.Plan.Chosen) {
+		target = max(target, s.Plan.Chosen[i])
 	}
 	return target
 }

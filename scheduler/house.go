@@ -51,7 +51,7 @@ func PlanHouse(in Inputs) (*hub.Plan, *Plan, error) {
 		switch w := &wishes[i]; {
 		case w.idle != "" || w.surplus():
 		case w.fixed:
-			addFixed(p, in, w)
+			addFixed(p.BaseLoad, in, w)
 		default:
 			p.Loads = append(p.Loads, loadOf(w, in))
 		}
@@ -62,7 +62,16 @@ func PlanHouse(in Inputs) (*hub.Plan, *Plan, error) {
 	}
 	out.Cost, out.Bound = microEuro(solved.Cost), microEuro(solved.LowerBound)
 	grid := newGrid(in, p, solved)
-	out.Net, out.Peak = grid.watts()
+	for i := range wishes {
+		switch w := &wishes[i]; {
+		case !w.fixed || w.idle != "":
+		case w.begun():
+			addFixed(grid.begun, in, w)
+		default:
+			addFixed(grid.moved, in, w)
+		}
+	}
+	out.Net, out.Chosen = grid.watts()
 	for _, v := range solved.StorageValue {
 		out.Stored = append(out.Stored, microEuro(v))
 	}
@@ -213,12 +222,16 @@ func (w *wish) end(in *Inputs) time.Time {
 	return w.job.RunEnd
 }
 
-// addFixed puts a run that goes on whatever the plan does into the base load.
-func addFixed(p *Problem, in Inputs, w *wish) {
+// begun says whether a person began the run: the plan has not weighed it.
+func (w *wish) begun() bool { return w.state.Schedule.When == hub.WhenNow }
+
+// addFixed adds a run that goes on whatever the plan does to the power per
+// slot.
+func addFixed(power []float64, in Inputs, w *wish) {
 	full, end := float64(w.state.OnPower(w.state.MaxAmps)), w.end(&in)
 	for i, s := range in.Slots {
 		if from, to := later(s.Start, in.Now), earlier(s.End(), end); to.After(from) {
-			p.BaseLoad[i] += full * to.Sub(from).Hours() / slotHours
+			power[i] += full * to.Sub(from).Hours() / slotHours
 		}
 	}
 }

@@ -169,11 +169,14 @@ func copyProfile(power []hub.Watt, profile []float64, start int) {
 // grid is the house's net power per slot under the plan, and its prices.
 type grid struct {
 	net   []float64
+	moved []float64 // part of net that the plan has put there
+	begun []float64 // part of net that a person began
 	slots []hub.Slot
 }
 
 func newGrid(in Inputs, p *Problem, solved *Plan) grid {
-	g := grid{net: make([]float64, len(in.Slots)), slots: in.Slots}
+	n := len(in.Slots)
+	g := grid{net: make([]float64, n), moved: make([]float64, n), begun: make([]float64, n), slots: in.Slots}
 	for i := range g.net {
 		g.net[i] = p.BaseLoad[i] - p.PV[i]
 		if i < len(solved.BatteryW) {
@@ -183,6 +186,7 @@ func newGrid(in Inputs, p *Problem, solved *Plan) grid {
 	for _, l := range p.Loads {
 		for i, w := range powersOf(l, solved.Loads[l.ID], len(g.net)) {
 			g.net[i] += w
+			g.moved[i] += w
 		}
 	}
 	return g
@@ -209,14 +213,17 @@ func powersOf(l Load, plan LoadPlan, n int) []float64 {
 	return power
 }
 
-// watts is the grid's power per slot, + import, and the highest of it.
-func (g grid) watts() (net []hub.Watt, peak hub.Watt) {
-	net = make([]hub.Watt, len(g.net))
+// watts is the grid's power per slot, + import; chosen is that of slots into
+// which the plan has put something, without runs that a person began.
+func (g grid) watts() (net, chosen []hub.Watt) {
+	net, chosen = make([]hub.Watt, len(g.net)), make([]hub.Watt, len(g.net))
 	for i, w := range g.net {
 		net[i] = hub.Watt(math.Round(w))
-		peak = max(peak, net[i])
+		if g.moved[i] > 0 {
+			chosen[i] = max(0, net[i]-hub.Watt(g.begun[i]))
+		}
 	}
-	return net, peak
+	return net, chosen
 }
 
 // cost is what power adds to the bill if it takes the place of planned.
