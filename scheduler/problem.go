@@ -1,5 +1,7 @@
 // Package scheduler plans when loads run and what the home battery does, so that the house's energy is as cheap (or as clean) as it can be
 // with every deadline met. The planner is a pure function: Solve takes a Problem and returns a Plan with its cost and a certified lower bound.
+// Between the plan and the devices stand control, which follows sun and prices by the second, and the guards, which keep the connection; both are
+// pure too. The Loop keeps all of it true.
 // Only cmd/homehub may import it; it imports hub and the standard library.
 package scheduler
 
