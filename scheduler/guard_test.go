@@ -161,7 +161,11 @@ func TestALimitFromOutsideIsObeyedAtOnce(t *testing.T) {
 	if g := r.desk.guard.shown; g == nil || g.Kind != hub.GuardLimit || len(g.Devices) != 1 || g.Devices[0] != "car" {
 		t.Errorf("shown: %+v", g)
 	}
-	r.seconds(9 * 60)
+	r.seconds(30)
+	if c := r.device("car").Commanded; c.Amps != 7 {
+		t.Errorf("while it settled it became %+v", c)
+	}
+	r.seconds(8*60 + 30)
 	if w := r.s.Reading.Import; w > 6000 {
 		t.Errorf("the house takes %d W under the limit", w)
 	}
