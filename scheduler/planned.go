@@ -25,7 +25,9 @@ func plannedOf(in Inputs, w *wish, solved *Plan, grid grid) hub.Planned {
 		out.Reason = w.idle
 		return out
 	case w.surplus():
-		out.Need = max(1, out.Need)
+		if out.Need = max(1, out.Need); d.Schedule.Open() {
+			out.Need = 1 // it takes what there is; more than nothing is wanted
+		}
 		out.Reason = fmt.Sprintf("runs on surplus alone until %s", clockOf(w.deadline, in.Zone))
 		return out
 	case w.fixed:

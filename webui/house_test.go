@@ -111,7 +111,7 @@ func houseOffline(t *testing.T, at time.Time, change ...func(*webui.Config)) *ho
 		Clock: h.clock, Zone: amsterdam(), Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 		Live: h.hub, Devices: h.hub, Feeds: h.feeds, Users: h.users, Health: h.health,
 		Tokens: h.tokens, TokenList: h.tokens.all, Clients: h.clients, Logs: fakeLogs{},
-		Version: "test-1", ReadOpen: true, Preview: h.preview,
+		Version: "test-1", ReadOpen: true, Preview: h.preview, SetLimit: h.hub.SetLimit,
 		Audit: func(who, what string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()

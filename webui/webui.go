@@ -76,6 +76,9 @@ type Config struct {
 	// Prices are n slots from the one that holds from, in the past too; nil:
 	// what a device cost is not told.
 	Prices func(from time.Time, n int) []hub.Slot
+	// SetLimit puts a limit from outside in force, one without a source
+	// withdraws it; nil: none is taken.
+	SetLimit func(l hub.Limit) error
 	// Audit records that who did what; nil: nobody records it.
 	Audit func(who, what string)
 }

@@ -244,7 +244,7 @@ func (i *installation) buildPages() error {
 		Devices: deviceDesk{i.hub, i.store, i.broker}, Feeds: feedShelf{i.db, i.hub}, Users: people{i.store},
 		Tokens: tokens{i.store}, TokenList: tokens{i.store}.list, Clients: clientDesk{i.store, i.broker, i.opt.clock},
 		Health: i.health, Logs: i.opt.ring, Version: version(), ReadOpen: i.cfg.Web.ReadOpen, Hosts: i.cfg.Web.Hosts,
-		Preview: i.loop.Preview, Websocket: i.broker.Websocket(), Authority: i.authority,
+		Preview: i.loop.Preview, SetLimit: i.hub.SetLimit, Websocket: i.broker.Websocket(), Authority: i.authority,
 		Language: i.cfg.House.Language, Prices: (&outlook{settings: i.store, zone: i.zone}).Prices,
 		Audit: func(who, what string) {
 			if err := i.store.Audit(who, what); err != nil {
