@@ -306,3 +306,60 @@ func column(t *testing.T, path string, n int) (v []float64) {
 	}
 	return v
 }
+
+// A planned run takes all phases again, but not before they may be switched.
+func TestWireComesBackToThreePhases(t *testing.T) {
+	d := car(3)
+	d.SwitchPhases = true
+	r := newRig(t, fuse25, d)
+	r.priced(300_000, 50_000, hub.Planned{Device: "car", Need: 10_000, Worth: 200_000})
+	r.sun(2500)
+	r.seconds(120)
+	if c := r.device("car").Commanded; !c.On || c.Phases != 1 {
+		t.Fatalf("on surplus: %+v", c)
+	}
+	r.s.Plan.Devices[0].Runs = []hub.Run{{Device: "car", Start: r.now, End: r.now.Add(5 * time.Hour), Amps: 16}}
+	r.s.Plan.Devices[0].Worth = 400_000
+	r.seconds(60)
+	if c := r.device("car").Commanded; !c.On || c.Phases != 1 {
+		t.Errorf("planned, three minutes after the last switch: %+v", c)
+	}
+	r.seconds(600)
+	if c := r.device("car").Commanded; !c.On || c.Phases != 3 {
+		t.Errorf("planned, ten minutes later: %+v", c)
+	}
+}
+
+// What a device delivered counts once, however a restart and its meter's first
+// word fall.
+func TestAJobCountsTheMeterOnce(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	on := hub.DeviceState{Device: hub.Device{Role: hub.RolePlug, Power: 2000}, Has: hub.ReportOn, On: true, Online: true}
+	metered := on
+	metered.Has |= hub.ReportEnergy
+	at := func(counter hub.WattHour) *hub.DeviceState {
+		s := metered
+		s.Counter = counter
+		return &s
+	}
+	j := Job{Seen: start}
+	j.advance(&on, start.Add(3*time.Minute)) // 100 Wh by estimate
+	j.advance(at(5000), start.Add(6*time.Minute))
+	if j.Delivered != 200 {
+		t.Errorf("six minutes of 2 kW before the meter's first word are %d Wh", j.Delivered)
+	}
+	j.advance(at(5400), start.Add(20*time.Minute))
+	if j.Delivered != 600 {
+		t.Errorf("and 400 Wh by the meter make %d Wh", j.Delivered)
+	}
+	j.advance(&on, start.Add(25*time.Minute)) // after a restart: it is on, its meter has not spoken yet
+	j.advance(at(5600), start.Add(26*time.Minute))
+	if j.Delivered != 800 {
+		t.Errorf("after a restart the meter's 600 Wh are %d Wh", j.Delivered)
+	}
+	j.advance(at(10), start.Add(30*time.Minute)) // the device restarted and counts from 0
+	j.advance(at(60), start.Add(32*time.Minute))
+	if j.Delivered != 850 {
+		t.Errorf("after the device's own restart: %d Wh, want 850", j.Delivered)
+	}
+}
