@@ -244,35 +244,37 @@ func TestTomorrowsPricesComeLate(t *testing.T) {
 	})
 }
 
-// A plan in force is not changed for less than its threshold, though prices
-// flutter every quarter of an hour.
+// A plan in force is not changed for less than its threshold.
 func TestAPlanStaysForSmallGains(t *testing.T) {
 	for _, test := range []struct {
-		name    string
-		flutter hub.MicroEuro // by how much prices change each quarter, µEUR per kWh
-		stays   bool
+		name  string
+		later hub.MicroEuro // price of 07:00 to 08:30 once it is known; the plan lies at 05:00 for 10 ct
+		start int           // hour of the run then
 	}{
-		{"a tenth of a cent", 1_000, true},
-		{"ten cents", 100_000, false},
+		{"0.3 ct in all", 99_200, 5},
+		{"20 ct in all", 50_000, 7},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newStreet(t, scheduler.Connection{}, memory{}, evse("car", 16, hub.Schedule{ReadyBy: 600, Energy: 4000, MayPause: true, Days: hub.EveryDay}))
+				s := newStreet(t, scheduler.Connection{}, memory{}, evse("car", 16, hub.Schedule{ReadyBy: 600, Energy: 3600, MayPause: true, Days: hub.EveryDay}))
+				known := false
 				s.outlook.price = func(at time.Time) (hub.MicroEuro, bool) {
-					quarter := time.Now().Unix() / 900
-					return 250_000 + hub.MicroEuro((at.Unix()/900*7+quarter*5)%11)*test.flutter/10, true
-				}
-				changes, last := 0, time.Time{}
-				for range 12 {
-					s.live(15 * time.Minute)
-					if p := s.planned("car"); len(p.Runs) > 0 {
-						if start := p.Runs[len(p.Runs)-1].End; !start.Equal(last) {
-							changes, last = changes+1, start
-						}
+					switch minute := at.Hour()*60 + at.Minute(); {
+					case minute >= 300 && minute < 390:
+						return 100_000, true
+					case minute >= 420 && minute < 510 && known:
+						return test.later, true
 					}
+					return 300_000, true
 				}
-				if test.stays && changes > 1 || !test.stays && changes < 3 {
-					t.Errorf("the plan moved %d times", changes-1)
+				s.live(20 * time.Minute)
+				if p := s.planned("car"); len(p.Runs) == 0 || p.Runs[0].Start.Hour() != 5 {
+					t.Fatalf("planned %+v", p.Runs)
+				}
+				known = true
+				s.live(time.Hour)
+				if p := s.planned("car"); len(p.Runs) == 0 || p.Runs[0].Start.Hour() != test.start {
+					t.Errorf("then planned %+v, want a start at %d", p.Runs, test.start)
 				}
 			})
 		})

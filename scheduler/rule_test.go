@@ -42,6 +42,9 @@ func TestDue(t *testing.T) {
 		{"paused for ever", hub.Schedule{ReadyBy: seven, Days: hub.EveryDay, PausedUntil: local("2099-01-01 00:00")}, "2026-06-10 12:00", ""},
 		{"once, still to come", hub.Schedule{ReadyBy: seven, SetAt: local("2026-06-10 18:00")}, "2026-06-10 23:00", "2026-06-11 07:00"},
 		{"once, over", hub.Schedule{ReadyBy: seven, SetAt: local("2026-06-10 18:00")}, "2026-06-11 07:00", ""},
+		{"now, under way", hub.Schedule{When: hub.WhenNow, SetAt: local("2026-06-10 18:00")}, "2026-06-11 12:00", "2026-06-13 18:00"},
+		{"now, over", hub.Schedule{When: hub.WhenNow, SetAt: local("2026-06-10 18:00")}, "2026-06-13 18:00", ""},
+		{"now, but paused", hub.Schedule{When: hub.WhenNow, SetAt: local("2026-06-10 18:00"), PausedUntil: local("2026-06-12 00:00")}, "2026-06-11 12:00", ""},
 		{"a time that the spring change skips", hub.Schedule{ReadyBy: 150, Days: hub.EveryDay}, "2026-03-28 12:00", "2026-03-29 03:00"},
 		{"over the autumn change", hub.Schedule{ReadyBy: seven, Days: hub.EveryDay}, "2026-10-24 12:00", "2026-10-25 07:00"},
 	}
