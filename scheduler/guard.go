@@ -35,9 +35,9 @@ const (
 	// peakReserve is what the house may take beyond what it takes now, W, while
 	// a whole device waits to go off: an oven or a kettle.
 	peakReserve = 2000
-	// shows is how long after a command neither what a device was told nor what
-	// it reports can be relied upon.
-	shows = 20 * time.Second
+	// shows is how long after a command has settled neither what a device was
+	// told nor what it reports can be relied upon: many report every ten seconds.
+	shows = 14 * time.Second
 	// spare is what must be left beside whatever is given back.
 	spareAmps, spareWatts = 1000, 230
 	// floorAfter is how long the meter may be silent until chargers fall to
@@ -51,7 +51,8 @@ const (
 type guard struct {
 	c     Connection
 	zone  *time.Location
-	load  load // at the meter, by the last reading
+	lag   time.Duration // how long a command may take to show; settle, more under a fast clock
+	load  load          // at the meter, by the last reading
 	first time.Time
 	last  time.Time // when the last reading came in
 
@@ -96,14 +97,16 @@ type flight struct {
 	before load // at the meter when it was given
 }
 
-func newGuard(c Connection, zone *time.Location) guard {
+// newGuard makes a guard. Under a clock that is faster than the machine a
+// command takes real time to show, however fast the house lives.
+func newGuard(c Connection, zone *time.Location, clock hub.Clock) guard {
 	if c.Import == 0 {
 		c.Import = 17_250
 	}
 	if c.Phases == 0 {
 		c.Phases = 3
 	}
-	return guard{c: c, zone: zone}
+	return guard{c: c, zone: zone, lag: max(settle, clock.House(time.Second))}
 }
 
 // step cuts want, which has a command for every device of s, to what the
@@ -207,7 +210,7 @@ func (g *guard) limits(now time.Time, s *hub.Snapshot) room {
 // room is the room at now, with what commands under way are about to change.
 func (g *guard) room(now time.Time, s *hub.Snapshot) room {
 	r := g.limits(now, s)
-	g.flights = slices.DeleteFunc(g.flights, func(f flight) bool { return now.Sub(f.at) >= settle || f.shown(g.load) || f.landed(s) })
+	g.flights = slices.DeleteFunc(g.flights, func(f flight) bool { return now.Sub(f.at) >= g.lag || f.shown(g.load) || f.landed(s) })
 	for i := range g.flights {
 		f := &g.flights[i]
 		for p := range r.phase {
@@ -338,7 +341,7 @@ func (g *guard) rest(now time.Time, s *hub.Snapshot) load {
 			continue
 		}
 		own := presentLoad(d)
-		if now.Sub(d.Commanded.At) < shows {
+		if now.Sub(d.Commanded.At) < g.lag+shows {
 			own = most(own, toldLoad(d))
 		}
 		if d.Line == 0 && d.Role != hub.RoleBattery && d.Phases != 3 && g.c.Phases != 1 {

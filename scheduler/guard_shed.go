@@ -234,7 +234,7 @@ func (g *guard) shedOne(now time.Time, s *hub.Snapshot, i int, want hub.Command,
 	d := &s.Devices[i]
 	c := g.cut(want, d)
 	present := commandedLoad(d, c)
-	if d.Has&hub.ReportPower != 0 && d.Role != hub.RoleBattery && now.Sub(d.Commanded.At) >= shows {
+	if d.Has&hub.ReportPower != 0 && d.Role != hub.RoleBattery && now.Sub(d.Commanded.At) >= g.lag+shows {
 		present = lower(present, presentLoad(d))
 	}
 	if d.Role != hub.RoleBattery && (!c.On || present.watts < 50) || !helps(present, r.load) && d.Role != hub.RoleBattery {
@@ -253,7 +253,7 @@ func (g *guard) shedOne(now time.Time, s *hub.Snapshot, i int, want hub.Command,
 		c.Setpoint = to
 		after = commandedLoad(d, c)
 	case d.Role == hub.RoleCharger && !off:
-		have := min(wantedAmps(d, c), drawnAmps(now, d, c))
+		have := min(wantedAmps(d, c), g.drawnAmps(now, d, c))
 		amps := max(d.MinAmps, have-ampsOver(d, c, r.load))
 		if amps >= wantedAmps(d, c) {
 			return r
@@ -327,8 +327,8 @@ func helps(present, r load) bool {
 
 // drawnAmps is the current of a charger, which a car may keep below what it
 // is offered.
-func drawnAmps(now time.Time, d *hub.DeviceState, c hub.Command) int {
-	if d.Has&hub.ReportAmps != 0 && d.On && d.Amps > 0 && now.Sub(d.Commanded.At) >= shows {
+func (g *guard) drawnAmps(now time.Time, d *hub.DeviceState, c hub.Command) int {
+	if d.Has&hub.ReportAmps != 0 && d.On && d.Amps > 0 && now.Sub(d.Commanded.At) >= g.lag+shows {
 		return d.Amps
 	}
 	return wantedAmps(d, c)
@@ -354,12 +354,19 @@ func ceilOver(over, unit int) int {
 
 // why names the limit that stands in the way of l, in words.
 func (g *guard) why(now time.Time, s *hub.Snapshot, r room, l load) (hub.GuardKind, string) {
-	for _, over := range []bool{true, false} {
-		for p := range r.phase {
-			if over && r.phase[p] < 0 || !over && r.watts >= 0 && l.phase[p] > r.phase[p] {
-				return hub.GuardFuse, fmt.Sprintf("L%d carries %.1f A and its fuse is %d A", p+1, float64(g.load.phase[p])/1000, g.c.Fuse)
-			}
+	fullest := 0
+	for p := range r.phase {
+		if r.phase[p]-l.phase[p] < r.phase[fullest]-l.phase[fullest] {
+			fullest = p
 		}
+	}
+	for p := range r.phase {
+		if r.phase[p] < 0 {
+			return hub.GuardFuse, fmt.Sprintf("L%d carries %.1f A and its fuse is %d A", p+1, float64(g.load.phase[p])/1000, g.c.Fuse)
+		}
+	}
+	if room := r.phase[fullest]; r.watts >= 0 && l.phase[fullest] > room {
+		return hub.GuardFuse, fmt.Sprintf("L%d has %.1f A left of its fuse of %d A", fullest+1, float64(room)/1000, g.c.Fuse)
 	}
 	kw := func(w int) string { return fmt.Sprintf("%.1f kW", float64(w)/1000) }
 	switch r.wattsKind {

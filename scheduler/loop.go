@@ -79,7 +79,7 @@ func New(cfg Config) *Loop {
 		cfg.Gain = 20_000
 	}
 	l := &Loop{cfg: cfg, jobs: map[string]*Job{}, profiles: map[string]Profile{}, lessons: map[string]*lesson{}}
-	l.desk.guard = newGuard(cfg.Connection, cfg.Zone)
+	l.desk.guard = newGuard(cfg.Connection, cfg.Zone, cfg.Clock)
 	l.cfg.Connection = l.desk.guard.c
 	if cfg.Keeper != nil {
 		cfg.Keeper.Setting(jobsKey, &l.jobs)

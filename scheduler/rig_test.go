@@ -32,7 +32,7 @@ func newRig(t *testing.T, c Connection, devices ...hub.Device) *rig {
 		t: t, now: time.Date(2026, 1, 14, 17, 0, 0, 0, time.UTC), lag: 3,
 		deaf: map[string]bool{}, due: map[string][]hub.Command{}, has: map[string]hub.Command{},
 	}
-	r.desk.guard = newGuard(c, time.UTC)
+	r.desk.guard = newGuard(c, time.UTC, hub.Clock{})
 	for _, d := range devices {
 		if d.Role == hub.RoleCharger {
 			d.MinAmps, d.MaxAmps, d.Phases = 6, max(d.MaxAmps, 16), max(d.Phases, 1)

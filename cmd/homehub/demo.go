@@ -207,11 +207,11 @@ func (d *demo) prepare(i *installation) error {
 func demoDevices() []hub.Device {
 	return []hub.Device{
 		{
-			ID: "plug", Name: "Dishwasher", Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: "emon/smartplug1272", Power: 2000,
+			ID: "plug", Name: "Dishwasher", Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: "emon/smartplug1272", Power: 2000, Line: 1,
 			Mode: hub.ModeAuto, Schedule: &hub.Schedule{ReadyBy: 7 * 60, Minutes: 120, Days: hub.EveryDay},
 		},
 		{
-			ID: "car", Name: "Car", Family: hub.FamilyOpenEVSE, Role: hub.RoleCharger, Topic: "openevse", MinAmps: 6, MaxAmps: 16, Phases: 1,
+			ID: "car", Name: "Car", Family: hub.FamilyOpenEVSE, Role: hub.RoleCharger, Topic: "openevse", MinAmps: 6, MaxAmps: 16, Phases: 1, Line: 3,
 			Mode: hub.ModeAuto, Schedule: &hub.Schedule{ReadyBy: 7*60 + 30, Energy: 8000, MayPause: true, Days: hub.Workdays},
 		},
 		{ID: "roof", Name: "Roof", Family: hub.FamilyEmonESP, Role: hub.RoleSolar, Topic: "emon/solar", Mode: hub.ModeAuto},

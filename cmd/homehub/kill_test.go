@@ -190,7 +190,7 @@ func TestAKilledHubLeavesNothingOn(t *testing.T) {
 	_ = o.clock.Sleep(t.Context(), 2*time.Minute) // the last counter comes within 30 s
 	o.hub.stop()
 	got, counted := o.house.Car().Energy, o.job("car").Delivered
-	if off := got - counted; off < -30 || off > 30 {
+	if off := got - counted; off < -200 || off > 200 { // a busy second of the machine is 200 Wh
 		t.Errorf("the car got %d Wh, and the hub counted %d over its restarts", got, counted)
 	}
 	// The machine may be busy: a second of it is 200 Wh.

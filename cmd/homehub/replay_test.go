@@ -73,6 +73,9 @@ func (flatOutlook) Forecast(time.Time, int) (base, pv []float64) { return nil, n
 // loop, guards, command.
 func TestReplayOfRecordedTelegrams(t *testing.T) {
 	recorded := readings(t)
+	if len(recorded) == 0 || recorded[0].PhaseCount == 0 {
+		t.Skip("the recorded telegrams are not at hand")
+	}
 	tests := []struct {
 		name string
 		c    scheduler.Connection
