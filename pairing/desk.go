@@ -20,6 +20,8 @@ const (
 	fetchTime   = 60 * time.Second  // how long an allowed device may take to fetch
 	connectTime = 5 * time.Minute   // how long it may take to log in after that
 	maxRequests = 8                 // devices that are shown at once
+
+	identifyTime = 3 * time.Second // for a device to say what it is
 )
 
 // Phase is how far a pairing has come.
@@ -56,7 +58,8 @@ type State struct {
 
 // Event is one line of the audit log.
 type Event struct {
-	At     time.Time  `json:"at"` // house time
+	At     time.Time  `json:"at"`            // house time
+	Who    string     `json:"who,omitempty"` // who did it, "" for the device at Addr
 	What   string     `json:"what"`
 	Addr   netip.Addr `json:"addr,omitzero"`
 	Device string     `json:"device,omitempty"`
@@ -69,13 +72,17 @@ type Config struct {
 	Port   int // of the broker, as devices reach it
 	// Grants are the topics that a device's credential may use.
 	Grants func(hub.Device) []hub.Grant
-	// Keep keeps a credential in place of any earlier one of its id. It
-	// returns only when that is durable: the device gets no second chance.
-	Keep func(hub.Credential) error
+	// Keep keeps a device with its credential, in place of any earlier one of
+	// that id, which no longer opens anything. It returns only when that is
+	// durable: the device gets no second chance.
+	Keep func(hub.Device, hub.Credential) error
 	// Changed is told that State changed; it may call State; may be nil.
 	Changed func()
 	// Audit writes a line of the audit log; may be nil.
 	Audit func(Event)
+	// Identify asks a device that wants to be let in what it is, for people to
+	// know which one it is; nil: nobody asks.
+	Identify func(ctx context.Context, addr netip.Addr) (kind string)
 	// Announce tells the network where the hub is; nil broadcasts by UDP.
 	Announce func() error
 	// Neighbours is the file with the kernel's table of addresses,
@@ -96,6 +103,8 @@ type Desk struct {
 	addr    netip.Addr // that may fetch
 	device  hub.Device // that it becomes
 	granted netip.Addr // that fetched last, for the log
+	late    netip.Addr // that was allowed and did not fetch in time, for the log
+	refused map[refusal]time.Time
 }
 
 // New makes a desk that is closed.
@@ -118,7 +127,7 @@ func New(cfg Config) (*Desk, error) {
 	if cfg.Neighbours == "" {
 		cfg.Neighbours = "/proc/net/arp"
 	}
-	return &Desk{cfg: cfg, wake: make(chan struct{}, 1), state: State{Phase: Closed}}, nil
+	return &Desk{cfg: cfg, wake: make(chan struct{}, 1), state: State{Phase: Closed}, refused: map[refusal]time.Time{}}, nil
 }
 
 // State is how far the pairing has come.
@@ -136,31 +145,32 @@ func (d *Desk) State() State {
 
 // Open opens the window anew, for one device. Who asked before has to ask
 // again.
-func (d *Desk) Open() State {
+func (d *Desk) Open(who string) State {
 	d.mu.Lock()
 	d.addr, d.device = netip.Addr{}, hub.Device{}
 	d.turn(State{Phase: Open, Until: time.Now().Add(windowTime)})
 	d.unlock()
-	d.audit("the pairing window was opened", netip.Addr{}, "")
+	d.audit(who, "opened the pairing window", netip.Addr{}, "")
 	return d.State()
 }
 
-// Cancel closes the window. What was granted stays granted.
-func (d *Desk) Cancel() {
+// Cancel closes the window, and forgets how the last pairing ended. What was
+// granted stays granted.
+func (d *Desk) Cancel(who string) {
 	d.mu.Lock()
 	was := d.state.Phase
 	d.addr, d.device = netip.Addr{}, hub.Device{}
 	d.turn(State{Phase: Closed})
 	d.unlock()
 	if was == Open || was == Allowed {
-		d.audit("the pairing window was closed", netip.Addr{}, "")
+		d.audit(who, "closed the pairing window", netip.Addr{}, "")
 	}
 }
 
 // Allow lets the device that asked from addr fetch the credential of device,
 // whose id and topic must be set. It is a Conflict error unless the window is
 // open, and NotFound if nobody asked from there.
-func (d *Desk) Allow(addr netip.Addr, device hub.Device) error {
+func (d *Desk) Allow(who string, addr netip.Addr, device hub.Device) error {
 	if device.ID == "" || device.Topic == "" || strings.ContainsAny(device.ID+device.Topic, ":\r\n") {
 		return hub.FieldErrorf("device", "needs an id and a topic without colons")
 	}
@@ -177,7 +187,7 @@ func (d *Desk) Allow(addr netip.Addr, device hub.Device) error {
 	d.addr, d.device = addr, device
 	d.turn(State{Phase: Allowed, Until: time.Now().Add(fetchTime), Requests: d.state.Requests, Device: device.ID})
 	d.unlock()
-	d.audit("the owner let a device in", addr, device.ID)
+	d.audit(who, "let a device in", addr, device.ID)
 	return nil
 }
 
@@ -185,10 +195,14 @@ func (d *Desk) Allow(addr netip.Addr, device hub.Device) error {
 // Only that makes a pairing complete.
 func (d *Desk) Online(device string) {
 	d.mu.Lock()
-	defer d.unlock()
-	if d.state.Phase == Granted && d.state.Device == device {
-		d.turn(State{Phase: Connected, Device: device, Requests: d.state.Requests})
+	if d.state.Phase != Granted || d.state.Device != device {
+		d.unlock()
+		return
 	}
+	addr := d.granted
+	d.turn(State{Phase: Connected, Until: time.Now().Add(windowTime), Device: device, Requests: d.state.Requests})
+	d.unlock()
+	d.audit("", "a device logged in with its credential", addr, device)
 }
 
 // Run announces the hub while the window is open and ends phases in time,
@@ -210,7 +224,7 @@ func (d *Desk) Run(ctx context.Context) error {
 				d.cfg.Logger.Warn("announcing the hub", "err", err)
 			}
 			timer.Reset(every)
-		case Allowed, Granted:
+		case Allowed, Granted, Connected:
 			timer.Reset(time.Second)
 		}
 	}
@@ -244,6 +258,7 @@ func (d *Desk) expire(now time.Time) {
 	reason := ""
 	switch d.state.Phase {
 	case Allowed:
+		d.late = d.addr
 		reason = "the device did not fetch its credential in time: open the window again"
 	case Granted:
 		reason = "the device has its credential but never logged in: check its Wi-Fi, then pair it again"
@@ -256,13 +271,13 @@ func (d *Desk) expire(now time.Time) {
 	d.turn(next)
 }
 
-func (d *Desk) audit(what string, addr netip.Addr, device string) {
-	d.cfg.Logger.Info("pairing", "what", what, "addr", addr, "device", device)
-	d.cfg.Audit(Event{At: d.cfg.Clock.Now(), What: what, Addr: addr, Device: device})
+func (d *Desk) audit(who, what string, addr netip.Addr, device string) {
+	d.cfg.Logger.Info("pairing", "who", who, "what", what, "addr", addr, "device", device)
+	d.cfg.Audit(Event{At: d.cfg.Clock.Now(), Who: who, What: what, Addr: addr, Device: device})
 }
 
 // ask notes that a device at addr asks. It is false while nobody may.
-func (d *Desk) ask(addr netip.Addr, kind string, now time.Time) bool {
+func (d *Desk) ask(addr netip.Addr, now time.Time) bool {
 	d.mu.Lock()
 	d.expire(now)
 	if d.state.Phase != Open {
@@ -278,7 +293,8 @@ func (d *Desk) ask(addr netip.Addr, kind string, now time.Time) bool {
 	}
 	if isNew {
 		mac := neighbour(d.cfg.Neighbours, addr)
-		requests = append(requests, Request{Addr: addr, MAC: mac, Vendor: vendorOf(mac), Kind: kind, First: now})
+		d.identify(addr)
+		requests = append(requests, Request{Addr: addr, MAC: mac, Vendor: vendorOf(mac), First: now})
 		i = len(requests) - 1
 	}
 	requests[i].Last = now
@@ -286,9 +302,29 @@ func (d *Desk) ask(addr netip.Addr, kind string, now time.Time) bool {
 	d.changed = d.changed || isNew
 	d.unlock()
 	if isNew {
-		d.audit("a device asked to be let in", addr, "")
+		d.audit("", "a device asked to be let in", addr, "")
 	}
 	return true
+}
+
+// identify asks a device what it is and adds that to its request. The device
+// is waiting for an answer of ours meanwhile, so this must not.
+func (d *Desk) identify(addr netip.Addr) {
+	if d.cfg.Identify == nil {
+		return
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), identifyTime)
+		defer cancel()
+		kind := d.cfg.Identify(ctx, addr)
+		d.mu.Lock()
+		defer d.unlock()
+		requests := slices.Clone(d.state.Requests)
+		if i := slices.IndexFunc(requests, func(r Request) bool { return r.Addr == addr }); i >= 0 && kind != "" {
+			requests[i].Kind = kind
+			d.state.Requests, d.changed = requests, true
+		}
+	}()
 }
 
 var errNotYours = errors.New("no credential for this address")
@@ -308,13 +344,13 @@ func (d *Desk) fetch(addr netip.Addr, now time.Time) (cred hub.Credential, secre
 	d.unlock()
 
 	cred, secret = hub.NewCredential(device.ID, device.ID, d.cfg.Grants(device), d.cfg.Clock.Now())
-	if err := d.cfg.Keep(cred); err != nil {
+	if err := d.cfg.Keep(device, cred); err != nil {
 		return cred, "", device, err
 	}
 	d.mu.Lock()
 	d.granted, d.addr, d.device = addr, netip.Addr{}, hub.Device{}
 	d.turn(State{Phase: Granted, Until: now.Add(connectTime), Requests: d.state.Requests, Device: device.ID})
 	d.unlock()
-	d.audit("a device fetched its credential", addr, device.ID)
+	d.audit("", "a device fetched its credential", addr, device.ID)
 	return cred, secret, device, nil
 }

@@ -34,9 +34,9 @@ func newBench(t *testing.T) *bench {
 	t.Helper()
 	b := &bench{kept: map[string]hub.Credential{}}
 	d, err := New(Config{
-		Port:   1883,
+		Port:   18830,
 		Grants: func(d hub.Device) []hub.Grant { return []hub.Grant{{Filter: d.Topic + "/#", Read: true, Write: true}} },
-		Keep: func(c hub.Credential) error {
+		Keep: func(_ hub.Device, c hub.Credential) error {
 			if b.keepErr == nil {
 				b.kept[c.ID] = c
 			}
@@ -57,6 +57,7 @@ func newBench(t *testing.T) *bench {
 // ask is one request of a device as EmonESP sends it.
 func (b *bench) ask(from string) (int, string) {
 	r := httptest.NewRequest(http.MethodGet, RequestPath, nil)
+	r.Host = "192.168.1.2" // EmonESP knows the hub by the sender of its announcement
 	r.RemoteAddr = netip.AddrPortFrom(netip.MustParseAddr(from), 40000).String()
 	w := httptest.NewRecorder()
 	b.ServeHTTP(w, r)
@@ -99,7 +100,7 @@ func TestPairsAPlug(t *testing.T) {
 	if _, body := b.ask(plugAddr); body != textClosed {
 		t.Errorf("closed: %q", body)
 	}
-	b.Open()
+	b.Open("owner")
 	if status, body := b.ask(plugAddr); status != 200 || body != textRegistered {
 		t.Errorf("open: %d %q", status, body)
 	}
@@ -108,12 +109,12 @@ func TestPairsAPlug(t *testing.T) {
 		t.Fatalf("requests %+v", s.Requests)
 	}
 	b.phase(t, Open) // nothing happens without a tap
-	if err := b.Allow(plugIP, plug()); err != nil {
+	if err := b.Allow("owner", plugIP, plug()); err != nil {
 		t.Fatal(err)
 	}
 	b.phase(t, Allowed)
 	user, pass, topic, port, ok := emonESP(b.ask(plugAddr))
-	if !ok || user != "plug" || topic != "emon/plug" || port != "1883" {
+	if !ok || user != "plug" || topic != "emon/plug" || port != "18830" {
 		t.Fatalf("the plug understands %q %q %q %q %v", user, pass, topic, port, ok)
 	}
 	cred := b.kept["plug"]
@@ -125,7 +126,7 @@ func TestPairsAPlug(t *testing.T) {
 	b.phase(t, Granted)
 	b.Online("plug")
 	b.phase(t, Connected)
-	if got := strings.Join(b.events, "|"); got != "the pairing window was opened|a device asked to be let in|the owner let a device in|a device fetched its credential" {
+	if got := strings.Join(b.events, "|"); got != "opened the pairing window|a device asked to be let in|let a device in|a device fetched its credential|a device logged in with its credential" {
 		t.Errorf("audit: %s", got)
 	}
 	if strings.Contains(strings.Join(b.events, ""), pass) {
@@ -135,10 +136,10 @@ func TestPairsAPlug(t *testing.T) {
 
 func TestOneFetchByOneAddress(t *testing.T) {
 	b := newBench(t)
-	b.Open()
+	b.Open("owner")
 	b.ask(plugAddr)
 	b.ask("192.168.1.66")
-	if err := b.Allow(plugIP, plug()); err != nil {
+	if err := b.Allow("owner", plugIP, plug()); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, _, _, ok := emonESP(b.ask("192.168.1.66")); ok {
@@ -163,29 +164,29 @@ func TestOneFetchByOneAddress(t *testing.T) {
 			t.Errorf("the audit log lacks %q", what)
 		}
 	}
-	if err := b.Allow(plugIP, plug()); hub.CodeOf(err) != hub.Conflict {
+	if err := b.Allow("owner", plugIP, plug()); hub.CodeOf(err) != hub.Conflict {
 		t.Errorf("a second device in the same window: %v", err)
 	}
 }
 
 func TestAllowNeedsARequest(t *testing.T) {
 	b := newBench(t)
-	if err := b.Allow(plugIP, plug()); hub.CodeOf(err) != hub.Conflict {
+	if err := b.Allow("owner", plugIP, plug()); hub.CodeOf(err) != hub.Conflict {
 		t.Errorf("closed: %v", err)
 	}
 	b.ask(plugAddr) // before the window: does not count
-	b.Open()
-	if err := b.Allow(plugIP, plug()); hub.CodeOf(err) != hub.NotFound {
+	b.Open("owner")
+	if err := b.Allow("owner", plugIP, plug()); hub.CodeOf(err) != hub.NotFound {
 		t.Errorf("nobody asked: %v", err)
 	}
 	b.ask(plugAddr)
 	bad := plug()
 	bad.Topic = "emon:plug"
-	if err := b.Allow(plugIP, bad); hub.CodeOf(err) != hub.Invalid {
+	if err := b.Allow("owner", plugIP, bad); hub.CodeOf(err) != hub.Invalid {
 		t.Errorf("a topic with a colon: %v", err)
 	}
-	b.Open() // anew: who asked before has to ask again
-	if err := b.Allow(plugIP, plug()); hub.CodeOf(err) != hub.NotFound {
+	b.Open("owner") // anew: who asked before has to ask again
+	if err := b.Allow("owner", plugIP, plug()); hub.CodeOf(err) != hub.NotFound {
 		t.Errorf("asked in an earlier window: %v", err)
 	}
 }
@@ -208,7 +209,7 @@ func TestTimesRunOut(t *testing.T) {
 		if b.announced.Load() != 0 {
 			t.Error("it is announced while the window is closed")
 		}
-		b.Open()
+		b.Open("owner")
 		wait(119 * time.Second)
 		b.phase(t, Open)
 		wait(2 * time.Second)
@@ -222,9 +223,9 @@ func TestTimesRunOut(t *testing.T) {
 			t.Error("it is still announced after the window closed")
 		}
 
-		b.Open()
+		b.Open("owner")
 		b.ask(plugAddr)
-		if err := b.Allow(plugIP, plug()); err != nil {
+		if err := b.Allow("owner", plugIP, plug()); err != nil {
 			t.Fatal(err)
 		}
 		wait(61 * time.Second)
@@ -233,9 +234,9 @@ func TestTimesRunOut(t *testing.T) {
 			t.Error("a late fetch succeeds")
 		}
 
-		b.Open()
+		b.Open("owner")
 		b.ask(plugAddr)
-		if err := b.Allow(plugIP, plug()); err != nil {
+		if err := b.Allow("owner", plugIP, plug()); err != nil {
 			t.Fatal(err)
 		}
 		wait(59 * time.Second)
@@ -254,12 +255,12 @@ func TestTimesRunOut(t *testing.T) {
 
 func TestCancelForgets(t *testing.T) {
 	b := newBench(t)
-	b.Open()
+	b.Open("owner")
 	b.ask(plugAddr)
-	if err := b.Allow(plugIP, plug()); err != nil {
+	if err := b.Allow("owner", plugIP, plug()); err != nil {
 		t.Fatal(err)
 	}
-	b.Cancel()
+	b.Cancel("owner")
 	if _, _, _, _, ok := emonESP(b.ask(plugAddr)); ok {
 		t.Error("it can still be fetched")
 	}
@@ -268,9 +269,9 @@ func TestCancelForgets(t *testing.T) {
 
 func TestCredentialIsKeptBeforeItIsGiven(t *testing.T) {
 	b := newBench(t)
-	b.Open()
+	b.Open("owner")
 	b.ask(plugAddr)
-	if err := b.Allow(plugIP, plug()); err != nil {
+	if err := b.Allow("owner", plugIP, plug()); err != nil {
 		t.Fatal(err)
 	}
 	b.keepErr = errors.New("the card is full")
@@ -286,12 +287,12 @@ func TestCredentialIsKeptBeforeItIsGiven(t *testing.T) {
 
 func TestManyFetchesAtOnceMakeOneCredential(t *testing.T) {
 	b := newBench(t)
-	b.Open()
+	b.Open("owner")
 	b.ask(plugAddr)
-	if err := b.Allow(plugIP, plug()); err != nil {
+	if err := b.Allow("owner", plugIP, plug()); err != nil {
 		t.Fatal(err)
 	}
-	b.cfg.Keep = func(hub.Credential) error { // as slow as a card
+	b.cfg.Keep = func(hub.Device, hub.Credential) error { // as slow as a card
 		for range 10_000 {
 			runtime.Gosched()
 		}
@@ -318,7 +319,7 @@ func TestManyFetchesAtOnceMakeOneCredential(t *testing.T) {
 
 func TestACrowdIsBounded(t *testing.T) {
 	b := newBench(t)
-	b.Open()
+	b.Open("owner")
 	b.ask(plugAddr)
 	for i := range 100 {
 		b.ask(netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}).String())
@@ -339,7 +340,7 @@ func TestColonTrap(t *testing.T) {
 	b := newBench(t)
 	for _, open := range []bool{false, true} {
 		if open {
-			b.Open()
+			b.Open("owner")
 		}
 		for _, from := range []string{"fe80::1:2", "fd00::1:2:3", "127.0.0.1", "::1", "::ffff:192.168.1.9"} {
 			if _, _, _, _, ok := emonESP(b.ask(from)); ok {
@@ -351,7 +352,7 @@ func TestColonTrap(t *testing.T) {
 
 func TestWhoMayAsk(t *testing.T) {
 	b := newBench(t)
-	b.Open()
+	b.Open("owner")
 	for from, want := range map[string]int{
 		"192.168.1.9": 200, "10.0.0.1": 200, "fe80::1": 200, "fd00::1": 200, "::ffff:10.0.0.2": 200,
 		"8.8.8.8": 403, "2001:db8::1": 403,
@@ -371,7 +372,7 @@ func TestWhoMayAsk(t *testing.T) {
 		{http.MethodGet, RequestPath, "pipe", "", 403},
 	} {
 		r := httptest.NewRequest(tt.method, tt.path, nil)
-		r.RemoteAddr = tt.remote
+		r.Host, r.RemoteAddr = "hub.local", tt.remote
 		r.Header.Set("X-Forwarded-For", tt.forwarded)
 		w := httptest.NewRecorder()
 		b.ServeHTTP(w, r)
@@ -384,9 +385,122 @@ func TestWhoMayAsk(t *testing.T) {
 	}
 }
 
+// A page in somebody's browser must not fetch what is meant for a device, nor
+// register the browser as one.
+func TestPagesMayNotAsk(t *testing.T) {
+	for name, change := range map[string]func(*http.Request){
+		"a page's script":  func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") },
+		"a page's image":   func(r *http.Request) { r.Header.Set("Referer", "http://evil.example/") },
+		"a typed address":  func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "none") },
+		"a logged-in page": func(r *http.Request) { r.Header.Set("Cookie", "homehub=x") },
+		"a rebound name":   func(r *http.Request) { r.Host = "evil.example:80" },
+	} {
+		b := newBench(t)
+		b.Open("owner")
+		b.ask(plugAddr)
+		if err := b.Allow("owner", plugIP, plug()); err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, RequestPath, nil)
+		r.Host, r.RemoteAddr = "192.168.1.2", plugAddr+":40000"
+		change(r)
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden || len(b.kept) != 0 {
+			t.Errorf("%s got %d %q", name, w.Code, w.Body.String())
+		}
+	}
+}
+
+// Firmware before 2021 takes three fields and no more.
+func TestPlainPortIsLeftOut(t *testing.T) {
+	if got := grant("plug", "secret", "emon/plug", 1883); got != "plug:secret:emon/plug" {
+		t.Errorf("the answer is %q", got)
+	}
+	if got := grant("plug", "secret", "emon/plug", 8884); got != "plug:secret:emon/plug:8884" {
+		t.Errorf("the answer is %q", got)
+	}
+}
+
+// What is refused over and over costs the card one line a minute.
+func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		count := func(what string) (n int) {
+			for _, e := range b.events {
+				if e == what {
+					n++
+				}
+			}
+			return n
+		}
+		b.Open("owner")
+		b.ask(plugAddr)
+		if err := b.Allow("owner", plugIP, plug()); err != nil {
+			t.Fatal(err)
+		}
+		for i := range 300 { // brute force, from a whole network
+			b.ask(netip.AddrFrom4([4]byte{192, 168, 2, byte(i)}).String())
+		}
+		if n := count("a fetch from another address was refused"); n < 1 || n > maxRefusals {
+			t.Errorf("%d lines of 300 tries", n)
+		}
+		b.phase(t, Allowed)
+		time.Sleep(fetchTime + time.Second)
+		for range 10 {
+			b.ask(plugAddr)
+		}
+		if n := count("a fetch that came too late was refused"); n != 1 {
+			t.Errorf("%d lines of a late fetch", n)
+		}
+		time.Sleep(refusalPause)
+		b.ask(plugAddr)
+		if n := count("a fetch that came too late was refused"); n != 2 {
+			t.Errorf("%d lines a minute later", n)
+		}
+	})
+}
+
+// A device says what it is on its own page, while it waits for our answer.
+func TestRequestNamesItsKind(t *testing.T) {
+	b := newBench(t)
+	asked := make(chan netip.Addr, 1)
+	told := make(chan struct{}, 8)
+	b.cfg.Identify = func(_ context.Context, addr netip.Addr) string { asked <- addr; return "smartplug" }
+	b.cfg.Changed = func() { told <- struct{}{} }
+	b.Open("owner")
+	b.ask(plugAddr)
+	if addr := <-asked; addr != plugIP {
+		t.Errorf("asked %s", addr)
+	}
+	for b.State().Requests[0].Kind != "smartplug" {
+		<-told
+	}
+}
+
+func TestIdentify(t *testing.T) {
+	for body, want := range map[string]string{
+		`{"node_name":"smartplug1272","node_type":"smartplug"}`: "smartplug",
+		`{"node_type":"<b>evil</b>"}`:                           "",
+		`{"node_type":"` + strings.Repeat("a", 33) + `"}`:       "",
+		`no JSON`: "",
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/config" {
+				t.Errorf("asked for %s", r.URL.Path)
+			}
+			_, _ = w.Write([]byte(body))
+		}))
+		if got := identify(t.Context(), strings.TrimPrefix(s.URL, "http://")); got != want {
+			t.Errorf("%s is a %q, want %q", body, got, want)
+		}
+		s.Close()
+	}
+}
+
 func TestPagesAreTold(t *testing.T) {
 	b := newBench(t)
-	b.Open()
+	b.Open("owner")
 	n := b.changes.Load()
 	b.ask(plugAddr)
 	if b.changes.Load() != n+1 {
@@ -396,7 +510,7 @@ func TestPagesAreTold(t *testing.T) {
 	if b.changes.Load() != n+1 {
 		t.Error("each poll is told")
 	}
-	if err := b.Allow(plugIP, plug()); err != nil || b.changes.Load() != n+2 {
+	if err := b.Allow("owner", plugIP, plug()); err != nil || b.changes.Load() != n+2 {
 		t.Errorf("changes %d, %v", b.changes.Load(), err)
 	}
 	if raw, err := json.Marshal(b.State()); err != nil || !strings.Contains(string(raw), `"addr":"192.168.1.71"`) {
@@ -454,12 +568,12 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add("POST", "/", "x")
 	f.Fuzz(func(t *testing.T, method, path, remote string) {
 		b := &bench{}
-		d, err := New(Config{Port: 1, Grants: func(hub.Device) []hub.Grant { return nil }, Keep: func(hub.Credential) error { return nil }, Neighbours: os.DevNull})
+		d, err := New(Config{Port: 1, Grants: func(hub.Device) []hub.Grant { return nil }, Keep: func(hub.Device, hub.Credential) error { return nil }, Neighbours: os.DevNull})
 		if err != nil {
 			t.Fatal(err)
 		}
 		b.Desk = d
-		b.Open()
+		b.Open("owner")
 		r := &http.Request{Method: method, RemoteAddr: remote, Header: http.Header{}}
 		r.URL = httptest.NewRequest(http.MethodGet, RequestPath, nil).URL
 		r.URL.Path = path

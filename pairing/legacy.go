@@ -2,15 +2,20 @@ package pairing
 
 import (
 	"errors"
-	"fmt"
+	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 )
 
 // RequestPath is where EmonESP asks, on port 80 and every 10 s until it is
 // answered with a credential (emoncms device module before 93c03d8).
 const RequestPath = "/emoncms/device/auth/request.json"
+
+// plainPort is where MQTT listens unless somebody says otherwise.
+const plainPort = 1883
 
 // The answers. EmonESP counts colons, and takes any text with two or three of
 // them for a credential, even an IPv6 address or a time. So these hold none.
@@ -36,7 +41,7 @@ func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	addr, ok := asker(r)
-	if !ok {
+	if !ok || fromPage(r) {
 		answer(w, http.StatusForbidden, "Only devices in the house can be paired")
 		return
 	}
@@ -44,35 +49,90 @@ func (d *Desk) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	cred, secret, device, err := d.fetch(addr, now)
 	switch {
 	case err == nil:
-		answer(w, http.StatusOK, fmt.Sprintf("%s:%s:%s:%d", cred.ID, secret, device.Topic, d.cfg.Port))
+		answer(w, http.StatusOK, grant(cred.ID, secret, device.Topic, d.cfg.Port))
 	case !errors.Is(err, errNotYours):
 		d.cfg.Logger.Error("keeping a device's credential", "err", err)
 		answer(w, http.StatusServiceUnavailable, textAgain)
-	case d.ask(addr, "", now):
+	case d.ask(addr, now):
 		answer(w, http.StatusOK, textRegistered)
 	default:
-		d.turnedAway(addr)
+		d.turnedAway(addr, now)
 		answer(w, http.StatusForbidden, textClosed)
 	}
 }
 
+// grant is the answer that EmonESP takes for a credential. Firmware before
+// 2021 knows neither another port than 1883 nor the fourth field that says so,
+// and drops an answer that has it.
+func grant(user, secret, topic string, port int) string {
+	text := user + ":" + secret + ":" + topic
+	if port != plainPort {
+		text += ":" + strconv.Itoa(port)
+	}
+	return text
+}
+
+// refusal is what the audit log has one line a minute of: each line costs the
+// card a commit, and a plug asks every 10 s.
+type refusal struct {
+	addr netip.Addr
+	what string
+}
+
+const (
+	refusalPause = time.Minute
+	maxRefusals  = 32 // different ones a minute
+)
+
 // turnedAway logs those who try at a credential that is not theirs (any more).
 // Others merely ask while the window is closed, every 10 s, which is no news.
-func (d *Desk) turnedAway(addr netip.Addr) {
+func (d *Desk) turnedAway(addr netip.Addr, now time.Time) {
 	d.mu.Lock()
-	phase, again := d.state.Phase, addr == d.granted
-	d.unlock()
+	what := ""
 	switch {
-	case again:
-		d.audit("a second fetch of a credential was refused", addr, "")
-	case phase == Allowed:
-		d.audit("a fetch from another address was refused", addr, "")
+	case addr == d.granted:
+		what = "a second fetch of a credential was refused"
+	case addr == d.late:
+		what = "a fetch that came too late was refused"
+	case d.state.Phase == Allowed:
+		what = "a fetch from another address was refused"
+	}
+	for r, at := range d.refused {
+		if now.Sub(at) >= refusalPause {
+			delete(d.refused, r)
+		}
+	}
+	r := refusal{addr, what}
+	_, known := d.refused[r]
+	silent := what == "" || known || len(d.refused) >= maxRefusals
+	if !silent {
+		d.refused[r] = now
+	}
+	d.unlock()
+	if !silent {
+		d.audit("", what, addr, "")
 	}
 }
 
 func answer(w http.ResponseWriter, status int, text string) {
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(text))
+}
+
+// fromPage says whether a browser sent r, or somebody who was led here by a
+// name of their own: a page must never fetch what is meant for a device.
+func fromPage(r *http.Request) bool {
+	for _, h := range [...]string{"Origin", "Sec-Fetch-Site", "Cookie", "Referer"} {
+		if r.Header.Get(h) != "" {
+			return true
+		}
+	}
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err != nil && strings.Contains(host, ".") && !strings.HasSuffix(strings.ToLower(host), ".local")
 }
 
 // asker is the address of who asks, by the connection and nothing that a
