@@ -48,6 +48,9 @@ type Config struct {
 	Logger *slog.Logger
 	// Report gets what devices say, one call at a time.
 	Report func(hub.Report)
+	// LoggedIn is told that a device logged in with its own credential; it must
+	// not wait.
+	LoggedIn func(device string)
 	// Meter says which topics carry values of the smart meter, zero for none,
 	// and Observe gets the readings that are made of them, one call at a time.
 	Meter   MeterMap
@@ -93,6 +96,9 @@ func New(cfg Config) (*Broker, error) {
 	if cfg.Report == nil {
 		cfg.Report = func(hub.Report) {}
 	}
+	if cfg.LoggedIn == nil {
+		cfg.LoggedIn = func(string) {}
+	}
 	listener, err := openAddress(cfg.Addr)
 	if err != nil {
 		return nil, err
@@ -115,7 +121,7 @@ func New(cfg Config) (*Broker, error) {
 	})
 	b.gate = &gate{
 		vault: cfg.Vault, door: b.door, shelf: b.shelf, fleet: b.fleet, meter: b.meter, turns: b.turns, wills: &wills{waiting: map[string]*time.Timer{}},
-		limits: &b.limits, logger: cfg.Logger, speed: cfg.Clock.Speed(), server: b.server, routes: &routes{server: b.server}, refused: b.refused,
+		limits: &b.limits, logger: cfg.Logger, speed: cfg.Clock.Speed(), server: b.server, routes: &routes{server: b.server}, refused: b.refused, loggedIn: cfg.LoggedIn,
 	}
 	b.guard = &guard{
 		listener: listener, limits: &b.limits, door: b.door, logger: cfg.Logger,

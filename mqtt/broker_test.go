@@ -48,6 +48,7 @@ func TestLogins(t *testing.T) {
 	v.add("plug", "plug", rw("emon/plug/#"))
 	v.add("other", "other", rw("emon/other/#"))
 	v.add("inline", "", rw("#"))
+	v.add("prog", "", rw("#"))
 	h := open(t, v)
 	for _, tt := range []struct {
 		name, id, user, secret string
@@ -57,14 +58,15 @@ func TestLogins(t *testing.T) {
 		{"wrong secret", "plug", "plug", "00112233445566778899aabbccddeeff", false},
 		{"no secret", "plug", "plug", "", false},
 		{"secret of another", "plug", "plug", v.secret("other"), false},
-		{"another's client id", "other", "plug", v.secret("plug"), false},
+		{"a device's own client id: EmonESP calls itself by its chip's number", "1272354", "plug", v.secret("plug"), true},
+		{"another's client id", "other", "prog", v.secret("prog"), false},
 		{"anonymous", "plug", "", "", false},
 		{"default of EmonESP", "emonpi", "emonpi", "emonpimqtt2016", false},
 		{"default of OpenEVSE", "openevse", "emonpi", "emonpimqtt2016", false},
 		{"default of Tasmota", "DVES_1", "DVES_USER", "DVES_PASS", false},
 		{"what people choose", "plug", "admin", "admin", false},
 		{"the broker's own id", "inline", "inline", v.secret("inline"), false},
-		{"client id in other case", "PLUG", "plug", v.secret("plug"), false},
+		{"client id in other case", "PROG", "prog", v.secret("prog"), false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := h.try(tt.id, tt.secret, func(o *paho.ClientOptions) { o.SetUsername(tt.user) })
@@ -85,6 +87,38 @@ func TestLogins(t *testing.T) {
 	eventually(t, "it says that the device was never paired", func() bool {
 		return strings.Contains(h.last(), `127.0.0.1 tried to log in with the name "emonpi" (a device that was never paired)`)
 	})
+}
+
+// Whatever a device calls itself, its session is that of its user name: it
+// can neither take another's over nor have two.
+func TestDeviceSessionGoesByItsUserName(t *testing.T) {
+	t.Parallel()
+	v := newVault()
+	v.add("plug", "plug", rw("emon/plug/#"))
+	v.add("other", "other", rw("emon/other/#"))
+	logins := make(chan string, 10)
+	h := open(t, v, func(c *Config) { c.LoggedIn = func(device string) { logins <- device } })
+	v.add("prog", "", rw("#"))
+	h.dial(t, "prog")
+	other := h.dial(t, "other")
+	if got := <-logins; got != "other" {
+		t.Fatalf("%s logged in", got)
+	}
+	c, err := h.try("other", v.secret("plug"), func(o *paho.ClientOptions) { o.SetUsername("plug") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Disconnect(0)
+	if got := <-logins; got != "plug" {
+		t.Errorf("%s logged in", got)
+	}
+	if !other.IsConnectionOpen() {
+		t.Error("a device took over the session of another")
+	}
+	got := listen(t, other, "emon/other/in", 0)
+	say(t, c, "emon/other/in", 0, false, "foreign")
+	say(t, other, "emon/other/in", 0, false, "own")
+	want(t, got, "emon/other/in", "own")
 }
 
 func TestEmptyClientIDIsTheUserName(t *testing.T) {

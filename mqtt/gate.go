@@ -43,7 +43,9 @@ type gate struct {
 	server  *mochi.Server
 	routes  *routes
 	refused func(addr netip.Addr, user, why string)
-	closing atomic.Bool
+	// loggedIn is told that a device did, with its own credential.
+	loggedIn func(device string)
+	closing  atomic.Bool
 }
 
 // ID names the hook within the library.
@@ -68,6 +70,12 @@ func (g *gate) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 		return errors.New("a connection without a peer")
 	}
 	p.client, p.gate = cl, g
+	if cred, ok := g.vault.Credential(string(pk.Connect.Username)); ok && cred.Device != "" {
+		// A device's firmware chooses its own client id (EmonESP the chip's
+		// number, OpenEVSE its host name) and can not be told another. So its
+		// session goes by its user name, whatever it calls itself.
+		cl.ID = cred.ID
+	}
 	if pk.Connect.ClientIdentifier == "" {
 		cl.ID = string(pk.Connect.Username) // the id is bound to the user, so that is the one to assign
 		cl.Properties.Props.AssignedClientID = cl.ID
@@ -157,6 +165,9 @@ func (g *gate) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
 		return
 	}
 	g.fleet.connected(p)
+	if p.cred.Device != "" {
+		g.loggedIn(p.cred.Device)
+	}
 }
 
 // OnDisconnect takes the turn until guard.host lets it go.
