@@ -143,5 +143,10 @@ func asker(r *http.Request) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	addr := ap.Addr().Unmap()
-	return addr, addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast()
+	return addr, inHouse(addr)
+}
+
+// inHouse says whether an address is one of a network at home.
+func inHouse(addr netip.Addr) bool {
+	return addr.IsPrivate() || addr.IsLoopback() || addr.IsLinkLocalUnicast()
 }
