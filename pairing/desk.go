@@ -86,7 +86,7 @@ type Config struct {
 	// Announce tells the network where the hub is; nil broadcasts by UDP.
 	Announce func() error
 	// Neighbours is the file with the kernel's table of addresses,
-	// /proc/net/arp if "".
+	// /proc/self/net/arp if "".
 	Neighbours string
 }
 
@@ -125,7 +125,7 @@ func New(cfg Config) (*Desk, error) {
 		cfg.Announce = broadcast
 	}
 	if cfg.Neighbours == "" {
-		cfg.Neighbours = "/proc/net/arp"
+		cfg.Neighbours = "/proc/self/net/arp"
 	}
 	return &Desk{cfg: cfg, wake: make(chan struct{}, 1), state: State{Phase: Closed}, refused: map[refusal]time.Time{}}, nil
 }

@@ -81,21 +81,21 @@ type refusal struct {
 
 const (
 	refusalPause = time.Minute
-	maxRefusals  = 32 // different ones a minute
+	maxRefusals  = 32 // addresses a minute: a network full of them must not flood the log
 )
 
 // turnedAway logs those who try at a credential that is not theirs (any more).
 // Others merely ask while the window is closed, every 10 s, which is no news.
 func (d *Desk) turnedAway(addr netip.Addr, now time.Time) {
 	d.mu.Lock()
-	what := ""
+	what, many := "", false
 	switch {
 	case addr == d.granted:
 		what = "a second fetch of a credential was refused"
 	case addr == d.late:
 		what = "a fetch that came too late was refused"
 	case d.state.Phase == Allowed:
-		what = "a fetch from another address was refused"
+		what, many = "a fetch from another address was refused", true
 	}
 	for r, at := range d.refused {
 		if now.Sub(at) >= refusalPause {
@@ -104,7 +104,7 @@ func (d *Desk) turnedAway(addr netip.Addr, now time.Time) {
 	}
 	r := refusal{addr, what}
 	_, known := d.refused[r]
-	silent := what == "" || known || len(d.refused) >= maxRefusals
+	silent := what == "" || known || many && len(d.refused) >= maxRefusals
 	if !silent {
 		d.refused[r] = now
 	}

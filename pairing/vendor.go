@@ -19,7 +19,7 @@ func neighbour(file string, addr netip.Addr) string {
 	return parseNeighbours(f, addr)
 }
 
-// parseNeighbours reads the table of /proc/net/arp: a head line, then per line
+// parseNeighbours reads the table of /proc/self/net/arp: a head line, then per line
 // address, type, flags, MAC, mask, device.
 func parseNeighbours(r io.Reader, addr netip.Addr) string {
 	const incomplete = "00:00:00:00:00:00"

@@ -38,10 +38,11 @@ var rules = map[string]rule{
 	"scheduler": {own: []string{"hub"}},
 	"store":     {own: []string{"hub"}, foreign: []string{"go.etcd.io/bbolt"}},
 	"pairing":   {own: []string{"hub"}},
+	"mdns":      {own: []string{"hub"}, foreign: []string{"golang.org/x/net", "golang.org/x/sys"}},
 	"source":    {own: []string{"hub"}},
 	"community": {own: []string{"hub"}},
 	// Level 2.
-	"webui": {own: []string{"hub"}, foreign: []string{"golang.org/x/crypto"}},
+	"webui": {own: []string{"hub"}, foreign: []string{"golang.org/x/crypto", "rsc.io/qr"}},
 	"sim":   {own: []string{"hub", "dsmr"}, foreign: []string{"github.com/eclipse/paho.mqtt.golang", "golang.org/x/sync"}},
 	// Not part of the hub.
 	"internal": {},
