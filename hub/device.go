@@ -61,8 +61,9 @@ const (
 // Device is a thing in the house as people decided it: what it is, how to
 // reach it, what it shall do. What it is doing is a DeviceState.
 type Device struct {
-	ID     string `json:"id"`   // lower-case letters, digits and dashes; never changes
-	Name   string `json:"name"` // what people call it
+	ID     string `json:"id"`             // lower-case letters, digits and dashes; never changes
+	Name   string `json:"name"`           // what people call it
+	Room   string `json:"room,omitempty"` // where it is, in the people's words
 	Family Family `json:"family"`
 	Role   Role   `json:"role"`
 	// Topic is the base of the device's MQTT topics, e.g. emon/smartplug1272.
@@ -148,6 +149,11 @@ func (d Device) Validate() (Device, error) {
 	var err error
 	if d.Name, err = CleanName("name", d.Name); err != nil {
 		return d, err
+	}
+	if d.Room != "" {
+		if d.Room, err = CleanName("room", d.Room); err != nil {
+			return d, err
+		}
 	}
 	if !slices.Contains(Families(), d.Family) {
 		return d, FieldErrorf("family", "%q is not known: use one of %v", d.Family, Families())

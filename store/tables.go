@@ -16,6 +16,8 @@ type User struct {
 	Name     string `json:"name"`
 	Role     string `json:"role"`     // owner, family or installer
 	Password string `json:"password"` // argon2id in PHC form
+	// Until is when the log-in ends, zero for never.
+	Until time.Time `json:"until,omitzero"`
 }
 
 // Token lets a program of the owner's use the API. Only its hash is kept.
@@ -84,6 +86,9 @@ func (s *Store) Users() []User {
 
 // PutUser adds or replaces a person.
 func (s *Store) PutUser(u User) error { return put(s, tableUsers, u.Name, u) }
+
+// DeleteUser ends the log-in of a person.
+func (s *Store) DeleteUser(name string) error { return s.commit(change{table: tableUsers, key: name}) }
 
 // Token is the token of a hash.
 func (s *Store) Token(hash string) (Token, bool) { return get[Token](s, tableTokens, hash) }

@@ -61,6 +61,8 @@ var own = strings.Join([]string{
 	"Washing machine", "Boiler in the cellar with a rather long name", "Car", "Roof",
 	"Title of [a-z0-9_]+", "[a-z]+(_[a-z0-9]+)+", "emon/[a-z0-9]+", "openevse-[0-9a-z]+", "GPIO[0-9]+", "empty",
 	"These are the cheapest 3 hours before 07:00.", "The cheapest quarters before 07:00, 16 A at most.", "Preview for 07:00.",
+	"smartplug", "Espressif", "5c(:[0-9a-f]{2})+", "Fridge", "Tasmota", "Nous A1T", "shellyplus1pm-[0-9a-z]+", "shelly",
+	"family", "installer", "logged in", "http://[a-z0-9.:-]+", "Another machine is called hub.local.",
 	"meter", "storage", "broker", "forecast", "the price server did not answer: next try in 10 min", "owner", "There is nothing at /nothing.",
 }, "|")
 
@@ -103,6 +105,7 @@ func (b *tab) lookAtAll(axe string) {
 	b.h.server.AddPseudo(pseudo)
 	for _, page := range pagesOf {
 		b.scheme("light")
+		b.h.stage(page.name)
 		b.open(page.path)
 		b.js("for (const d of document.querySelectorAll('details')) d.open = true")
 		if found := eval[string](b, checkSizes); found != "" {

@@ -43,15 +43,18 @@ func (s *Server) find(id string) (hub.DeviceState, error) {
 
 // newDevice is what POST /api/devices takes.
 type newDevice struct {
-	ID      string     `json:"id"` // made from the name if left out
-	Name    string     `json:"name"`
-	Family  hub.Family `json:"family"`
-	Role    hub.Role   `json:"role"`
-	Topic   string     `json:"topic"`
-	Power   hub.Watt   `json:"power_w"`
-	MinAmps int        `json:"min_amps"`
-	MaxAmps int        `json:"max_amps"`
-	Phases  int        `json:"phases"`
+	ID      string        `json:"id"` // made from the name if left out
+	Name    string        `json:"name"`
+	Family  hub.Family    `json:"family"`
+	Role    hub.Role      `json:"role"`
+	Topic   string        `json:"topic"`
+	Room    string        `json:"room"`
+	Power   hub.Watt      `json:"power_w"`
+	MinAmps int           `json:"min_amps"`
+	MaxAmps int           `json:"max_amps"`
+	Phases  int           `json:"phases"`
+	FlowC   int           `json:"flow_c"`
+	Map     *hub.TopicMap `json:"map"` // families mqtt and webhook
 }
 
 func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, v viewer) error {
@@ -76,8 +79,8 @@ func (s *Server) addDevice(body newDevice, v viewer) (hub.DeviceState, error) {
 		return hub.DeviceState{}, &hub.Error{Code: hub.Conflict, Field: "id", Message: "is used already"}
 	}
 	err := s.cfg.Devices.PutDevice(hub.Device{
-		ID: body.ID, Name: body.Name, Family: body.Family, Role: body.Role, Topic: body.Topic,
-		Power: body.Power, MinAmps: body.MinAmps, MaxAmps: body.MaxAmps, Phases: body.Phases, Mode: hub.ModeAuto,
+		ID: body.ID, Name: body.Name, Family: body.Family, Role: body.Role, Topic: body.Topic, Room: body.Room,
+		Power: body.Power, MinAmps: body.MinAmps, MaxAmps: body.MaxAmps, Phases: body.Phases, FlowC: body.FlowC, Map: body.Map, Mode: hub.ModeAuto,
 	})
 	if err != nil {
 		return hub.DeviceState{}, err
@@ -117,6 +120,7 @@ type devicePatch struct {
 	Family  *hub.Family `json:"family"`
 	Role    *hub.Role   `json:"role"`
 	Topic   *string     `json:"topic"`
+	Room    *string     `json:"room"`
 	Power   *hub.Watt   `json:"power_w"`
 	MinAmps *int        `json:"min_amps"`
 	MaxAmps *int        `json:"max_amps"`
@@ -139,6 +143,7 @@ func (s *Server) patchDevice(w http.ResponseWriter, r *http.Request, v viewer) e
 		take(&d.Family, p.Family)
 		take(&d.Role, p.Role)
 		take(&d.Topic, p.Topic)
+		take(&d.Room, p.Room)
 		take(&d.Power, p.Power)
 		take(&d.MinAmps, p.MinAmps)
 		take(&d.MaxAmps, p.MaxAmps)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"homehub/webui"
@@ -73,6 +74,12 @@ type tab struct {
 
 func newTab(t *testing.T, h *house) *tab {
 	t.Helper()
+	return newTabFor(t, h, time.Minute)
+}
+
+// newTabFor makes a tab that gives up after most.
+func newTabFor(t *testing.T, h *house, most time.Duration) *tab {
+	t.Helper()
 	if testing.Short() {
 		t.Skip("a browser is not short")
 	}
@@ -84,7 +91,7 @@ func newTab(t *testing.T, h *house) *tab {
 		t.Skip(chromium.missing)
 	}
 	ctx, cancel := chromedp.NewContext(chromium.ctx, chromedp.WithNewBrowserContext())
-	ctx, cancelTime := context.WithTimeout(ctx, 10*time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, most)
 	t.Cleanup(func() { cancelTime(); cancel() })
 	b := &tab{t: t, h: h, ctx: ctx}
 	b.do(chromedp.EmulateViewport(390, 844))
@@ -96,6 +103,25 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	if err := chromedp.Do(b.ctx, steps...); err != nil {
 		b.t.Fatal(err)
 	}
+}
+
+// watch fails the test when the page throws.
+func (b *tab) watch() {
+	b.t.Helper()
+	err := chromedp.Listen(b.ctx, func(ev any) {
+		if e, ok := ev.(*runtime.EventExceptionThrown); ok {
+			b.t.Errorf("the page threw: %v", e.ExceptionDetails)
+		}
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// scripts turns the page's scripts on or off.
+func (b *tab) scripts(on bool) {
+	b.t.Helper()
+	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
 }
 
 // open goes to a path of the house, as hub.local.
@@ -172,7 +198,7 @@ func (b *tab) logIn(role webui.Role) {
 	b.open("/login")
 	b.do(chromedp.SetValue(chromedp.CSS("input[name=user]"), string(role)), chromedp.SendKeys(chromedp.CSS("input[name=password]"), password))
 	b.click("main button.main")
-	b.wait("location.pathname === '/' && document.readyState === 'complete'")
+	b.wait("location.pathname !== '/login' && document.readyState === 'complete'")
 }
 
 // pagesOf are all pages, for tests that go through every one.
@@ -190,10 +216,25 @@ var pagesOf = []struct {
 	{"history-span", "/history?view=span&from=2026-06-03&to=2026-06-09&with=prev", true},
 	{"devices", "/devices", false},
 	{"more", "/more", false},
+	{"pairing", "/pairing", false},
 	{"login", "/login", false},
 	{"licences", "/licences", true},
 	{"missing", "/nothing", true},
 	{"kiosk", "/?kiosk", true},
+}
+
+// stage lets a plug ask where a page is to be seen with that, on top of any
+// page and on the one of devices, and the hub wait on the page of pairing.
+func (h *house) stage(page string) {
+	switch page {
+	case "plan-edit", "devices":
+		h.pairing.SetOpen("owner", true)
+		h.pairing.ask("smartplug")
+	case "pairing":
+		h.pairing.SetOpen("owner", true)
+	default:
+		h.pairing.SetOpen("owner", false)
+	}
 }
 
 func TestScreens(t *testing.T) {
@@ -201,11 +242,12 @@ func TestScreens(t *testing.T) {
 		t.Skip("only with -screens")
 	}
 	h := newHouse(t).furnish()
-	b := newTab(t, h)
+	b := newTabFor(t, h, 5*time.Minute)
 	b.logIn(webui.Owner)
 	for _, scheme := range []string{"light", "dark"} {
 		b.scheme(scheme)
 		for _, page := range pagesOf {
+			h.stage(page.name)
 			b.open(page.path)
 			if strings.HasPrefix(page.name, "history") {
 				b.wait("!document.getElementById('chart') || document.getElementById('chart').dataset.drawn")

@@ -13,7 +13,7 @@ import (
 
 // RouteAccess is every route's pattern and who may ask.
 func (s *Server) RouteAccess() map[string]string {
-	names := map[access]string{open: "open", read: "read", history: "history", control: "control", setup: "setup", owner: "owner"}
+	names := map[access]string{open: "open", read: "read", house: "house", test: "test", control: "control", setup: "setup", owner: "owner"}
 	out := map[string]string{}
 	for _, rt := range s.routes {
 		out[rt.pattern] = names[rt.access]

@@ -70,6 +70,9 @@ func (s *Server) knownHost(r *http.Request) bool {
 	case "localhost", "127.0.0.1", "::1", "hub.local":
 		return true
 	}
+	if host != "" && s.cfg.NetName != nil && strings.EqualFold(host, s.cfg.NetName().Host) {
+		return true
+	}
 	if slices.ContainsFunc(s.cfg.Hosts, func(name string) bool { return strings.EqualFold(strings.TrimSuffix(name, "."), host) }) {
 		return true
 	}
@@ -100,10 +103,11 @@ type access int
 
 const (
 	open    access = iota // anybody
-	read                  // look
-	history               // look at how the house lived
+	read                  // look at devices, and at how the hub is
+	house                 // look at how the house lives: readings, history, plan
+	test                  // switch a device for a minute
 	control               // switch and plan
-	setup                 // add, change and remove devices
+	setup                 // pair, add, change and remove devices
 	owner                 // people, programs and the rest
 )
 
@@ -111,13 +115,15 @@ const (
 func (s *Server) allowed(v viewer, a access) error {
 	roles := map[access][]Role{
 		read:    {Owner, Family, Installer},
-		history: {Owner, Family},
-		control: {Owner, Family, Installer},
+		house:   {Owner, Family},
+		test:    {Owner, Family, Installer},
+		control: {Owner, Family},
 		setup:   {Owner, Installer},
 		owner:   {Owner},
 	}
 	switch {
-	case a == open, a <= history && s.cfg.ReadOpen, slices.Contains(roles[a], v.role):
+	// An open house is not open to somebody who came to work there.
+	case a == open, a <= house && s.cfg.ReadOpen && v.role != Installer, slices.Contains(roles[a], v.role):
 		return nil
 	case v.role == "":
 		return hub.Errorf(hub.Unauthorized, "log in first")

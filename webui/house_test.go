@@ -6,10 +6,12 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"math"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -33,6 +35,9 @@ type house struct {
 	feeds   *fakeFeeds
 	keeper  *fakeKeeper
 	server  *webui.Server
+	pairing *fakePairing
+	setup   *fakeSetup
+	removed hub.Device // that can be brought back
 	web     *httptest.Server
 	log     *bytes.Buffer
 
@@ -107,11 +112,20 @@ func houseOffline(t *testing.T, at time.Time, change ...func(*webui.Config)) *ho
 		t.Fatal(err)
 	}
 	h.feeds = &fakeFeeds{house: h}
+	h.pairing, h.setup = &fakePairing{house: h, phase: "closed"}, &fakeSetup{house: h}
 	cfg := webui.Config{
 		Clock: h.clock, Zone: amsterdam(), Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 		Live: h.hub, Devices: h.hub, Feeds: h.feeds, Users: h.users, Health: h.health,
 		Tokens: h.tokens, TokenList: h.tokens.all, Clients: h.clients, Logs: fakeLogs{},
 		Version: "test-1", ReadOpen: true, Preview: h.preview, SetLimit: h.hub.SetLimit,
+		UserList: h.users.all, DeleteUser: h.users.remove, AuditLog: h.auditLines,
+		Pairing: h.pairing, Setup: h.setup, Can: func(hub.Device) []hub.Ability { return []hub.Ability{hub.CanSwitch, hub.CanEnd} }, Restore: h.restore, NetName: func() webui.NetName {
+			return webui.NetName{Host: "hub-2.local", Problem: "another machine is called hub.local", Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.168.1.20")}}
+		},
+		LogIn: func(d hub.Device) (hub.Credential, string, int, error) {
+			cred, secret := hub.NewCredential(d.ID, d.ID, []hub.Grant{{Filter: d.Topic + "/#", Read: true, Write: true}}, h.now)
+			return cred, secret, 1883, nil
+		},
 		Audit: func(who, what string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -224,6 +238,22 @@ func (h *house) audited() []string {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.audit)
+}
+
+func (h *house) auditLines() (list []webui.AuditLine) {
+	for _, line := range h.audited() {
+		who, what, _ := strings.Cut(line, ": ")
+		list = append(list, webui.AuditLine{At: h.now, Who: who, What: what})
+	}
+	return list
+}
+
+// restore brings back the device that the house keeps for that.
+func (h *house) restore(id string) error {
+	if h.removed.ID != id {
+		return hub.Errorf(hub.NotFound, "there is nothing to bring back")
+	}
+	return h.hub.PutDevice(h.removed)
 }
 
 // browser is a client with cookies that sends what a browser sends.
@@ -343,6 +373,22 @@ func (u *fakeUsers) User(name string) (webui.User, bool) {
 	defer u.mu.Unlock()
 	found, ok := u.list[name]
 	return found, ok
+}
+
+func (u *fakeUsers) all() (list []webui.User) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(u.list)) {
+		list = append(list, u.list[name])
+	}
+	return list
+}
+
+func (u *fakeUsers) remove(name string) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.list, name)
+	return nil
 }
 
 func (u *fakeUsers) PutUser(user webui.User) error {

@@ -129,7 +129,8 @@ func plainJourneys() []journey {
 		typed(b, "form[action='/devices'] input[name=name]", "Pump")
 		typed(b, "form[action='/devices'] input[name=topic]", "emon/pump")
 		b.click("form[action='/devices'] button.main")
-		b.flash("Added.")
+		b.wait("document.querySelectorAll('code.secret').length === 4") // its log-in, this once
+		b.open("/devices")
 		b.click("#dev-pump summary")
 		typed(b, "#dev-pump input[name=name]", "Well pump")
 		b.click("form[action='/devices/pump/change'] button.main")

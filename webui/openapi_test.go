@@ -240,6 +240,9 @@ func runExample(t *testing.T, api openAPI, op operation, method, path, body stri
 	h := newHouse(t).furnish()
 	// What the examples name.
 	_ = h.tokens.PutToken(webui.Token{Name: "old", Hash: hashOf("foo"), Role: webui.Family})
+	h.removed = hub.Device{ID: "dryer", Name: "Dryer", Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: "emon/dryer"}
+	h.pairing.SetOpen("owner", true)
+	h.pairing.ask("smartplug")
 	_, _, _ = h.clients.Put("grafana", []hub.Grant{{Filter: "hub/#", Read: true}})
 	status, answer := h.token(webui.Owner).do(strings.ToUpper(method), path, body)
 	if status/100 != 2 {

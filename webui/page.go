@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -44,13 +45,16 @@ type view struct {
 	Turn    int64  // seconds until the house's date changes
 	User    string // "" if not logged in
 	Can     canDo
+	Events  string    // where its stream is
+	Ask     *pairCard // a device that asks to be let in, or what became of it
 	Banners []banner
 	Done    string // what was just done
 	Undo    string // token that takes it back, "" if it can not be
+	Restore string // where a form goes that brings back what was removed
 	Problem string // why it was not
 }
 
-type canDo struct{ Control, Setup, Owner bool }
+type canDo struct{ House, Control, Test, Setup, Owner bool }
 
 type banner struct{ Head, Text string }
 
@@ -62,11 +66,14 @@ type choice struct {
 	On          bool
 }
 
+var deviceID = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
 // doneTexts are the messages that an address may ask for with ?done=: no
 // other text from an address ever reaches a page.
 var doneTexts = map[string]bool{
 	"saved": true, "removed": true, "added": true, "mode": true, "test": true, "skipped": true, "password": true, "loggedout": true,
 	"undone": true, "paused": true, "resumed": true,
+	"restored": true, "adopted": true, "setup": true, "userremoved": true,
 }
 
 func (s *Server) view(r *http.Request, v viewer, place, title string) view {
@@ -74,15 +81,23 @@ func (s *Server) view(r *http.Request, v viewer, place, title string) view {
 	p := view{
 		locale: l, Version: s.cfg.Version, Seqs: seqs(s.cfg.Live.Snapshot()), Zone: s.cfg.Zone.String(), Assets: s.assets.prefix,
 		Place: place, Title: l.T(title), Path: r.URL.Path, User: v.user, Kiosk: r.URL.Query().Has("kiosk"),
-		Can:     canDo{s.may(v, control), s.may(v, setup), s.may(v, owner)},
+		Can:     canDo{s.may(v, house), s.may(v, control), s.may(v, test), s.may(v, setup), s.may(v, owner)},
+		Events:  eventsPath,
 		Banners: s.banners(l),
+	}
+	if !p.Can.House {
+		p.Events += "?only=devices"
+	}
+	if p.Can.Setup && place != "devices" {
+		p.Ask = s.pairCard(l)
 	}
 	if done := r.URL.Query().Get("done"); doneTexts[done] && r.Method == http.MethodGet {
 		p.Done = l.T("done." + done)
-		if token := r.URL.Query().Get("undo"); token != "" {
-			if _, ok := s.undos.find(v, token, s.wall.Now()); ok {
-				p.Undo = token
-			}
+		undo := r.URL.Query().Get("undo")
+		if _, ok := s.undos.find(v, undo, s.wall.Now()); ok {
+			p.Undo = undo
+		} else if done == "removed" && place == "devices" && p.Can.Setup && s.cfg.Restore != nil && deviceID.MatchString(undo) {
+			p.Restore = "/devices/" + undo + "/restore"
 		}
 	}
 	now := s.now()
@@ -142,6 +157,10 @@ func (s *Server) show(w http.ResponseWriter, r *http.Request, status int, name s
 func (s *Server) failPage(w http.ResponseWriter, r *http.Request, v viewer, status int, text problemText) {
 	if status == http.StatusUnauthorized && r.Method == http.MethodGet {
 		http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
+		return
+	}
+	if status == http.StatusForbidden && v.role == Installer && r.Method == http.MethodGet && r.URL.Path == "/" {
+		http.Redirect(w, r, "/devices", http.StatusSeeOther)
 		return
 	}
 	p := s.view(r, v, "", "error")

@@ -3,6 +3,7 @@ package webui
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,18 +14,36 @@ import (
 // devicesPage is what is in the house, and what is measured.
 type devicesPage struct {
 	view
+	Pair  *pairCard
+	Login *deviceLoginJSON // of a device that was just made
 	Cards []deviceCard
+	Rooms []string
+	Found []foundRow
+	Seen  []Seen
+	Setup setupForm
 	Form  addForm
 	Feeds []feedRow
 }
 
+// setupForm is the form for a device with a page of its own.
+type setupForm struct {
+	Open       bool
+	Addr, Name string
+}
+
+// foundRow is a device that announced itself at the broker.
+type foundRow struct{ Key, Name, Facts string }
+
 type deviceCard struct {
 	ID, Name, Topic  string
+	Room             string
 	Role             hub.Role
 	Dot, State, Warn string
 	Facts            []pair
 	Switched         bool
+	OnBroker         bool
 	PowerW           string
+	Feeds            []pair // name and address of its values as CSV
 }
 
 type addForm struct {
@@ -46,23 +65,42 @@ func (s *Server) devicesPage(r *http.Request, v viewer, form url.Values) devices
 	now := snap.At.In(s.cfg.Zone)
 	p := devicesPage{view: s.view(r, v, "devices", "devices")}
 	for _, d := range snap.Devices {
-		p.Cards = append(p.Cards, p.card(d, snap.Plan, now))
+		p.Cards = append(p.Cards, s.deviceCard(&p, d, snap.Plan, now))
+		if d.Room != "" && !slices.Contains(p.Rooms, d.Room) {
+			p.Rooms = append(p.Rooms, d.Room)
+		}
+	}
+	slices.SortStableFunc(p.Cards, func(a, b deviceCard) int { return strings.Compare(a.Room, b.Room) })
+	if p.Can.Setup {
+		p.Pair = s.pairCard(p.locale)
+		p.Pair.fillGuide()
+		n := s.nearby()
+		p.Seen = n.Seen
+		for _, f := range n.Found {
+			p.Found = append(p.Found, p.foundRow(f))
+		}
 	}
 	p.Form = addForm{Open: len(form) > 0, Name: form.Get("name"), Topic: form.Get("topic"), Power: form.Get("power_w")}
-	for _, f := range [...]hub.Family{hub.FamilyEmonESP, hub.FamilyOpenEVSE, hub.FamilyGPIO} {
+	for _, f := range hub.Families() {
+		if f == hub.FamilyMQTT || f == hub.FamilyWebhook {
+			continue // they live by a map of topics, which is the API's
+		}
 		p.Form.Families = append(p.Form.Families, choice{string(f), p.T("family." + string(f)), form.Get("family") == string(f)})
 	}
-	for _, role := range [...]hub.Role{hub.RolePlug, hub.RoleCharger, hub.RoleSolar, hub.RoleMeter} {
+	for _, role := range [...]hub.Role{hub.RolePlug, hub.RoleCharger, hub.RoleSolar, hub.RoleMeter, hub.RoleBattery} {
 		p.Form.Roles = append(p.Form.Roles, choice{string(role), p.T("device." + string(role)), form.Get("role") == string(role)})
 	}
-	if s.may(v, history) {
+	if s.may(v, house) {
 		p.Feeds = s.feedRows(p.locale, now)
 	}
 	return p
 }
 
-func (p *devicesPage) card(d hub.DeviceState, plan *hub.Plan, now time.Time) deviceCard {
-	c := deviceCard{ID: d.ID, Name: d.Name, Topic: d.Topic, Role: d.Role, Warn: p.warn(d), Switched: d.Switched()}
+func (s *Server) deviceCard(p *devicesPage, d hub.DeviceState, plan *hub.Plan, now time.Time) deviceCard {
+	c := deviceCard{
+		ID: d.ID, Name: d.Name, Topic: d.Topic, Room: d.Room, Role: d.Role, Warn: p.warn(d),
+		Switched: d.Switched(), OnBroker: onBroker(d.Family),
+	}
 	c.Dot, c.State = p.state(d, plan, now)
 	if d.Power > 0 {
 		c.PowerW = strconv.Itoa(int(d.Power))
@@ -72,6 +110,14 @@ func (p *devicesPage) card(d hub.DeviceState, plan *hub.Plan, now time.Time) dev
 		{p.T("family"), p.T("family." + string(d.Family))},
 		{p.T("topic"), d.Topic},
 	}
+	if s.cfg.Can != nil {
+		c.Facts = append(c.Facts, pair{p.T("can"), p.abilities(s.cfg.Can(d.Device))})
+	}
+	if p.Can.House {
+		for _, name := range []string{hub.DevicePowerFeed(d.ID), hub.DeviceEnergyFeed(d.ID)} {
+			c.Feeds = append(c.Feeds, pair{name, "/api/feeds/" + name + "/points?format=csv"})
+		}
+	}
 	if d.Has&hub.ReportEnergy != 0 {
 		c.Facts = append(c.Facts, pair{p.T("counter"), p.kwh(float64(d.Counter)/1000) + " kWh"})
 	}
@@ -79,6 +125,31 @@ func (p *devicesPage) card(d hub.DeviceState, plan *hub.Plan, now time.Time) dev
 		c.Facts = append(c.Facts, pair{p.T("seen"), p.near(d.Seen.In(now.Location()), now)})
 	}
 	return c
+}
+
+// abilities are what a device can do.
+func (l locale) abilities(list []hub.Ability) string {
+	if len(list) == 0 {
+		return l.T("can.nothing")
+	}
+	texts := make([]string, len(list))
+	for i, a := range list {
+		texts[i] = l.T("can." + string(a))
+	}
+	return strings.Join(texts, ", ")
+}
+
+func (p *devicesPage) foundRow(f hub.Found) foundRow {
+	facts := []string{p.T("family." + string(f.Family)), p.T("device." + string(f.Role))}
+	for _, text := range []string{f.Model, f.Addr} {
+		if text != "" {
+			facts = append(facts, text)
+		}
+	}
+	if len(f.Can) > 0 {
+		facts = append(facts, p.abilities(f.Can))
+	}
+	return foundRow{f.Key, f.Name, strings.Join(facts, " · ")}
 }
 
 func (s *Server) feedRows(l locale, now time.Time) []feedRow {
@@ -103,11 +174,15 @@ func (s *Server) formAddDevice(w http.ResponseWriter, r *http.Request, v viewer)
 	}
 	f := r.PostForm
 	power, err := readWatt(f.Get("power_w"))
+	var d hub.DeviceState
 	if err == nil {
-		_, err = s.addDevice(newDevice{
+		d, err = s.addDevice(newDevice{
 			Name: f.Get("name"), Family: hub.Family(f.Get("family")), Role: hub.Role(f.Get("role")),
 			Topic: strings.TrimSpace(f.Get("topic")), Power: power,
 		}, v)
+	}
+	if err == nil && s.cfg.LogIn != nil && onBroker(d.Family) {
+		return s.showLogin(w, r, v, d.ID) // it needs one, and the owner has to type it in there
 	}
 	return s.devicesDone(w, r, v, err, "added")
 }
@@ -124,6 +199,9 @@ func (s *Server) devicesDone(w http.ResponseWriter, r *http.Request, v viewer, e
 	}
 	p := s.devicesPage(r, v, form)
 	p.Path = "/devices"
+	if done == "setup" {
+		p.Setup = setupForm{true, r.PostForm.Get("addr"), r.PostForm.Get("name")}
+	}
 	return s.show(w, r, s.trouble(r, &p.view, err), "devices.html", p)
 }
 
@@ -148,6 +226,9 @@ func (s *Server) formChangeDevice(w http.ResponseWriter, r *http.Request, v view
 		if f.Has("name") {
 			d.Name = f.Get("name")
 		}
+		if f.Has("room") {
+			d.Room = strings.TrimSpace(f.Get("room"))
+		}
 		if f.Has("topic") {
 			d.Topic = strings.TrimSpace(f.Get("topic"))
 		}
@@ -162,7 +243,8 @@ func (s *Server) formChangeDevice(w http.ResponseWriter, r *http.Request, v view
 }
 
 func (s *Server) formRemoveDevice(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return s.devicesDone(w, r, v, s.removeDevice(r.Context(), r.PathValue("id"), v), "removed")
+	id := r.PathValue("id")
+	return s.devicesDone(w, r, v, s.removeDevice(r.Context(), id, v), "removed&undo="+url.QueryEscape(id))
 }
 
 // formTest switches a device for a minute, after which it is on auto again.
@@ -170,13 +252,6 @@ func (s *Server) formTest(w http.ResponseWriter, r *http.Request, v viewer) erro
 	if err := r.ParseForm(); err != nil {
 		return formProblem(err)
 	}
-	now := s.now()
-	mode := hub.Mode(r.PostForm.Get("mode"))
-	_, err := s.change(r.PathValue("id"), v, "tested "+string(mode), func(d *hub.Device) error {
-		if mode == hub.ModeAuto {
-			return hub.FieldErrorf("mode", "%q is not one of on, off", mode)
-		}
-		return setMode(d, mode, now.Add(testRun), now)
-	})
+	_, err := s.test(r.PathValue("id"), hub.Mode(r.PostForm.Get("mode")), v)
 	return s.devicesDone(w, r, v, err, "test")
 }

@@ -1,8 +1,14 @@
 package webui
 
 import (
+	"fmt"
+	"html/template"
+	"net"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
+	"time"
 
 	"homehub/hub"
 )
@@ -20,6 +26,11 @@ type morePage struct {
 	ClientOpen                          bool
 	ClientName, ClientRead, ClientWrite string
 	Secret                              *pair // name and secret of what was just made
+	People                              []personRow
+	PersonOpen                          bool
+	PersonName                          string
+	Audit                               []auditRow
+	Net                                 *netCard
 	HasTokens                           bool
 	Tokens                              []tokenRow
 	Log                                 []string
@@ -28,6 +39,23 @@ type morePage struct {
 type partRow struct{ Dot, Name, Text, Since, Reason string }
 
 type clientRow struct{ ID, Grants string }
+
+type personRow struct {
+	Name, Text string
+	Fixed      bool // can not be removed
+}
+
+type auditRow struct{ At, Who, What string }
+
+// netCard is what the hub is called, and how a phone gets there.
+type netCard struct {
+	Host, Problem, Addr string
+	Others              []string
+	QR                  template.HTML
+}
+
+// auditShown is how much of the audit log the page shows; the API has all.
+const auditShown = 50
 
 type tokenRow struct{ ID, Name, Role, Made string }
 
@@ -52,8 +80,28 @@ func (s *Server) morePage(r *http.Request, v viewer) morePage {
 	for _, tag := range s.texts.names {
 		p.Languages = append(p.Languages, choice{tag, s.texts.langs[tag].T("language.own"), tag == p.Lang})
 	}
+	p.Net = s.netCard(r, p.locale)
 	if !s.may(v, owner) {
 		return p
+	}
+	p.ownersPart(s, v, now)
+	return p
+}
+
+// ownersPart is what nobody else sees.
+func (p *morePage) ownersPart(s *Server, v viewer, now time.Time) {
+	for _, u := range s.userList() {
+		row := personRow{Name: u.Name, Text: p.T("role." + string(u.Role)), Fixed: u.Name == string(Owner) || u.Name == v.user}
+		if u.Until != nil {
+			row.Text += ", " + p.T("until", p.near(u.Until.In(s.cfg.Zone), s.wall.Now().In(s.cfg.Zone)))
+		}
+		p.People = append(p.People, row)
+	}
+	if s.cfg.AuditLog != nil {
+		lines := s.cfg.AuditLog()
+		for _, l := range lines[:min(len(lines), auditShown)] {
+			p.Audit = append(p.Audit, auditRow{p.near(l.At.In(s.cfg.Zone), now), l.Who, l.What})
+		}
 	}
 	for _, c := range s.ownClients() {
 		p.Clients = append(p.Clients, clientRow{c.ID, p.grants(c.Grants)})
@@ -64,7 +112,45 @@ func (s *Server) morePage(r *http.Request, v viewer) morePage {
 	if s.cfg.Logs != nil {
 		p.Log = s.cfg.Logs.Lines()
 	}
-	return p
+}
+
+// netCard is nil where nobody knows what the hub is called. The address that
+// the page was asked at comes first: that one works from there.
+func (s *Server) netCard(r *http.Request, l locale) *netCard {
+	if s.cfg.NetName == nil {
+		return nil
+	}
+	n := s.cfg.NetName()
+	c := &netCard{Host: n.Host}
+	if n.Problem != "" {
+		c.Problem = sentence(problemText{Message: n.Problem})
+	}
+	port := ""
+	if _, p, err := net.SplitHostPort(r.Host); err == nil && p != "80" {
+		port = ":" + p
+	}
+	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
+	for _, a := range n.Addrs {
+		text := "http://" + a.String() + port
+		if a.Is6() {
+			text = "http://[" + a.String() + "]" + port
+		}
+		if here, err := netip.ParseAddrPort(fmt.Sprint(local)); c.Addr == "" && (err != nil || here.Addr().Unmap() == a) {
+			c.Addr = text
+			continue
+		}
+		c.Others = append(c.Others, text)
+	}
+	if c.Addr == "" && len(c.Others) > 0 {
+		c.Addr, c.Others = c.Others[0], c.Others[1:]
+	}
+	if c.Addr != "" {
+		c.QR = qrCode(c.Addr, l.T("net.qr", c.Addr))
+	}
+	if c.Host != "" {
+		c.Host = "http://" + c.Host + port
+	}
+	return c
 }
 
 func (l locale) grants(list []hub.Grant) string {
@@ -147,6 +233,38 @@ func (s *Server) formRemoveToken(w http.ResponseWriter, r *http.Request, v viewe
 		return err
 	}
 	return goTo(w, r, "/more", "removed")
+}
+
+func (s *Server) formAddUser(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := r.ParseForm(); err != nil {
+		return formProblem(err)
+	}
+	f := r.PostForm
+	body := userBody{Name: f.Get("name"), Role: Role(f.Get("role"))}
+	var err error
+	if hours := strings.TrimSpace(f.Get("hours")); body.Role == Installer && hours != "" {
+		if body.Hours, err = strconv.Atoi(hours); err != nil || body.Hours < 1 {
+			err = hub.FieldErrorf("hours", "%q is not a whole number of hours", hours)
+		}
+	}
+	var u userJSON
+	if err == nil {
+		u, err = s.addUser(r, body, v)
+	}
+	p := s.morePage(r, v)
+	if err != nil {
+		p.PersonOpen, p.PersonName = true, f.Get("name")
+		return s.show(w, r, s.trouble(r, &p.view, err), "more.html", p)
+	}
+	return s.showSecret(w, r, &p, pair{u.Name, u.Password})
+}
+
+func (s *Server) formRemoveUser(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := s.removeUser(r.PathValue("name"), v); err != nil {
+		p := s.morePage(r, v)
+		return s.show(w, r, s.trouble(r, &p.view, err), "more.html", p)
+	}
+	return goTo(w, r, "/more", "userremoved")
 }
 
 // licencesPage names whose work is inside.

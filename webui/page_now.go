@@ -49,7 +49,7 @@ func (s *Server) pageNow(w http.ResponseWriter, r *http.Request, v viewer) error
 		p.Quick = s.quick(p.locale, snap, now)
 	}
 	p.next(snap, now)
-	if s.may(v, history) {
+	if s.may(v, house) {
 		s.today(r.Context(), &p, now)
 	}
 	return s.show(w, r, http.StatusOK, "now.html", p)

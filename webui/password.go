@@ -29,6 +29,24 @@ const (
 	maxHashing = 8
 )
 
+// EasyPassword is a fresh random password that is easy to type on a phone: 12
+// of 31 letters and digits none of which look alike, some 59 bits.
+func EasyPassword() string {
+	const letters = "abcdefghjkmnpqrstuvwxyz23456789"
+	out := make([]byte, 0, 14)
+	for len(out) < cap(out) {
+		if len(out) == 4 || len(out) == 9 {
+			out = append(out, '-')
+		}
+		var b [1]byte
+		_, _ = rand.Read(b[:])                         // never fails since Go 1.24
+		if int(b[0]) < 256/len(letters)*len(letters) { // the rest would favour the first letters
+			out = append(out, letters[int(b[0])%len(letters)])
+		}
+	}
+	return string(out)
+}
+
 // HashPassword makes a PHC string ($argon2id$v=19$...) with a fresh salt of a
 // password of 1 to 256 bytes. Other lengths are a hub.Invalid error.
 func HashPassword(password string) (string, error) {

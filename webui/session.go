@@ -20,7 +20,7 @@ type Role string
 const (
 	Owner     Role = "owner"     // everything
 	Family    Role = "family"    // look, switch and plan
-	Installer Role = "installer" // add, test and remove devices; sees no history
+	Installer Role = "installer" // pair, test and remove devices; never sees how the house lives
 )
 
 // User is a person who can log in.
@@ -28,7 +28,12 @@ type User struct {
 	Name         string // lower case
 	Role         Role
 	PasswordHash string // as HashPassword makes it
+	// Until is when the log-in ends, zero for never. Installers have an end.
+	Until time.Time
 }
+
+// ended says whether the log-in is over.
+func (u User) ended(now time.Time) bool { return !u.Until.IsZero() && !now.Before(u.Until) }
 
 // Users keeps the people. PutUser returns when the change is durable.
 type Users interface {
@@ -69,6 +74,14 @@ type viewer struct {
 	addr    string
 	session *session // nil without a cookie
 	token   bool     // it is a program
+}
+
+// name is who it was, for the audit log.
+func (v viewer) name() string {
+	if v.user == "" {
+		return v.addr
+	}
+	return v.user
 }
 
 // key tells viewers apart for limits.
@@ -178,6 +191,9 @@ func (s *sessions) end(of *session) {
 // viewer finds out who sent r. A bearer token that nobody knows is an error
 // rather than a stranger: its program shall notice.
 func (s *Server) viewer(r *http.Request) (viewer, error) {
+	if r.Context().Value(localKey{}) != nil {
+		return viewer{user: localName, role: Owner, token: true}, nil
+	}
 	v := viewer{addr: addressOf(r)}
 	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
 		if s.cfg.Tokens != nil {
@@ -200,7 +216,7 @@ func (s *Server) viewer(r *http.Request) (viewer, error) {
 		return v, nil
 	}
 	u, ok := s.cfg.Users.User(found.user)
-	if !ok || u.PasswordHash != found.passwordHash {
+	if !ok || u.PasswordHash != found.passwordHash || u.ended(s.wall.Now()) {
 		s.sessions.stop(found)
 		return v, nil
 	}
@@ -252,7 +268,7 @@ func (s *Server) logIn(w http.ResponseWriter, r *http.Request, v viewer, name, p
 			return User{}, err
 		}
 	}
-	if !known || !fits {
+	if !known || !fits || u.ended(now) {
 		s.audit(v, "log-in failed")
 		return User{}, hub.Errorf(hub.Unauthorized, "wrong name or password")
 	}

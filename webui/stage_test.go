@@ -28,7 +28,7 @@ type stage struct {
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	b := newTab(t, nil)
+	b := newTabFor(t, nil, 10*time.Minute)
 	s := &stage{ctx: b.ctx, errs: make(chan string, 64), script: true}
 	err := chromedp.Listen(b.ctx, func(ev any) {
 		if e, ok := ev.(*runtime.EventExceptionThrown); ok {

@@ -33,8 +33,9 @@ type streams struct {
 
 // stream is one browser's open page.
 type stream struct {
-	key string
-	bye chan struct{} // closed when it has to go
+	key  string
+	bye  chan struct{} // closed when it has to go
+	wake chan struct{} // something beside the house changed
 }
 
 func newStreams() *streams { return &streams{} }
@@ -63,7 +64,7 @@ func (s *streams) start(key string) (*stream, error) {
 	if len(s.open) >= streamsInAll {
 		return nil, hub.Errorf(hub.Unavailable, "%d pages are open already: close one", streamsInAll)
 	}
-	st := &stream{key: key, bye: make(chan struct{})}
+	st := &stream{key: key, bye: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.open = append(s.open, st)
 	return st, nil
 }
@@ -72,6 +73,18 @@ func (s *streams) end(st *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.remove(st)
+}
+
+// wakeAll has every stream look for something new.
+func (s *streams) wakeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, st := range s.open {
+		select {
+		case st.wake <- struct{}{}:
+		default:
+		}
+	}
 }
 
 // remove takes st off the list; s.mu is held.
@@ -95,8 +108,15 @@ func (s *streams) close() {
 }
 
 // events is GET /api/events: the state now, and then what changes, until one
-// side has enough.
+// side has enough. With ?only=devices it is devices and pairing alone, for
+// those who must not see how the house lives.
 func (s *Server) events(w http.ResponseWriter, r *http.Request, v viewer) error {
+	only := r.URL.Query().Get("only") == "devices"
+	if !only {
+		if err := s.allowed(v, house); err != nil {
+			return err
+		}
+	}
 	st, err := s.streams.start(v.key())
 	if err != nil {
 		return err
@@ -113,11 +133,12 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request, v viewer) error 
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	out := &frames{w: w, c: http.NewResponseController(w)}
+	out := &frames{w: w, c: http.NewResponseController(w), only: only, setup: s.may(v, setup)}
 	out.frame("", "hello", hello{s.cfg.Version, s.texts.names})
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		out.resume(s.cfg.Live.Snapshot(), last)
 	}
+	out.pairing(s)
 	s.follow(r, v, st, sub, out)
 	return nil
 }
@@ -150,12 +171,14 @@ func (s *Server) follow(r *http.Request, v viewer, st *stream, sub *hub.Subscrip
 		select {
 		case <-sub.C():
 			waiting = true
+		case <-st.wake:
+			out.pairing(s)
 		case <-gap.C:
 			ready = true
 		case <-beat.C:
 			// A log-in can end while its page is open: nobody used it, or the
 			// password or the token is another by now.
-			if now, err := s.viewer(r); err != nil || now.role != v.role || s.allowed(now, read) != nil {
+			if now, err := s.viewer(r); err != nil || now.role != v.role || s.allowed(now, read) != nil || !out.only && s.allowed(now, house) != nil {
 				out.frame("", "bye", struct{}{})
 				return
 			}
@@ -180,8 +203,12 @@ type frames struct {
 	buf bytes.Buffer
 	err error
 
-	seen bool
-	last hub.Snapshot
+	only  bool // devices and pairing, and nothing of how the house lives
+	setup bool // it is somebody who may let devices in
+
+	seen    bool
+	last    hub.Snapshot
+	pairSeq uint64 // of the pairing that was sent last
 }
 
 // resume takes it that the other side has seen what is there now, if its last
@@ -199,15 +226,27 @@ func (f *frames) changes(s *Server, now hub.Snapshot) bool {
 		return false
 	}
 	id := strconv.FormatUint(now.Seq, 10)
-	f.frame(id, "live", s.liveOf(now))
+	if !f.only {
+		f.frame(id, "live", s.liveOf(now))
+	}
 	if !f.seen || now.DevicesSeq != f.last.DevicesSeq {
 		f.devices(id, now)
 	}
-	if !f.seen || now.PlanSeq != f.last.PlanSeq {
+	if !f.only && (!f.seen || now.PlanSeq != f.last.PlanSeq) {
 		f.frame(id, "plan", planOf(now.Plan))
 	}
 	f.seen, f.last = true, now
 	return true
+}
+
+// pairing sends how far a pairing has come, to those who may let devices in.
+func (f *frames) pairing(s *Server) {
+	seq := s.pairingSeq.Load() // before the state: a change meanwhile is sent twice, not never
+	if !f.setup || seq == f.pairSeq {
+		return
+	}
+	f.pairSeq = seq
+	f.frame("", "pairing", s.pairingState())
 }
 
 // devices sends the devices that changed and names those that are gone.

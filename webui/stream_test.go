@@ -93,7 +93,11 @@ func (s *sink) ended() bool {
 
 // stream opens the event stream inside a synctest bubble.
 func (h *house) stream(ctx context.Context, cookie *http.Cookie, headers ...string) *sink {
-	r := httptest.NewRequest("GET", "http://hub.local/api/events", nil).WithContext(ctx)
+	return h.streamOf(ctx, "/api/events", cookie, headers...)
+}
+
+func (h *house) streamOf(ctx context.Context, path string, cookie *http.Cookie, headers ...string) *sink {
+	r := httptest.NewRequest("GET", "http://hub.local"+path, nil).WithContext(ctx)
 	if cookie != nil {
 		r.AddCookie(cookie)
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"homehub/hub"
@@ -60,6 +61,23 @@ type Config struct {
 	Clients   Clients        // nil: no broker log-ins from here
 	Logs      Logs           // nil: no log on the status page
 
+	UserList   func() []User           // for the page that ends log-ins; nil: not listed
+	DeleteUser func(name string) error // durably; nil: people can not be removed from here
+	AuditLog   func() []AuditLine      // newest first; nil: not shown
+
+	Pairing Pairing // nil: no device can ask to be let in
+	Setup   Setup   // nil: no device is looked for
+	// LogIn makes a log-in at the broker for a device, in place of any earlier
+	// one, and says at which port; nil: no broker runs here.
+	LogIn func(d hub.Device) (cred hub.Credential, secret string, port int, err error)
+	// Restore brings back a device that was deleted a moment ago, with its
+	// log-in; nil: it is gone.
+	Restore func(id string) error
+	// Can is what a device can do by its family; nil: nobody says.
+	Can func(d hub.Device) []hub.Ability
+	// NetName is what the hub is called in the network; nil: nobody looks.
+	NetName func() NetName
+
 	Version  string   // of the program; a page that sees it change reloads
 	Language string   // of the house, for browsers that ask for none there is: en (or ""), nl, fr, de, cy
 	ReadOpen bool     // looking needs no log-in; changing always does
@@ -91,13 +109,15 @@ type Server struct {
 	tries    *tries
 	hashing  hashing
 	streams  *streams
-	assets   *assets
-	texts    *texts
-	pages    *pages
-	routes   []route
-	handler  http.Handler
-	undos    *undos
-	edit     sync.Mutex // one read-change-write of a device at a time
+	// pairingSeq rises with every change of a pairing.
+	pairingSeq atomic.Uint64
+	assets     *assets
+	texts      *texts
+	pages      *pages
+	routes     []route
+	handler    http.Handler
+	undos      *undos
+	edit       sync.Mutex // one read-change-write of a device at a time
 }
 
 // New makes a server. Nothing runs until its Handler gets a request.
@@ -143,9 +163,5 @@ func (s *Server) audit(v viewer, what string) {
 	if s.cfg.Audit == nil {
 		return
 	}
-	who := v.user
-	if who == "" {
-		who = v.addr
-	}
-	s.cfg.Audit(who, what)
+	s.cfg.Audit(v.name(), what)
 }

@@ -17,6 +17,7 @@ import (
 	"homehub/gpio"
 	"homehub/hub"
 	"homehub/mqtt"
+	"homehub/pairing"
 	"homehub/scheduler"
 	"homehub/store"
 	"homehub/systemd"
@@ -30,6 +31,9 @@ type options struct {
 	clock    hub.Clock
 	notifier systemd.Notifier
 	ring     *logRing
+	// announce tells the network where the hub is while devices may ask; nil
+	// broadcasts.
+	announce func() error
 	// prepare fills a new data folder before anything runs.
 	prepare func(i *installation) error
 	// ready is called once the pages are served.
@@ -46,18 +50,24 @@ type installation struct {
 	zone   *time.Location
 	logger *slog.Logger
 
-	health    *hub.Health
-	authority []byte // the hub's certificate, for devices that speak TLS
-	db        *tsdb.DB
-	store     *store.Store
-	broker    *mqtt.Broker
-	relays    *gpio.Relays // nil: this machine has no header
-	inputs    *gpio.Inputs
-	hooks     *mqtt.Webhooks
-	hub       *hub.Hub
-	loop      *scheduler.Loop
-	pages     *webui.Server
-	web       net.Listener
+	health      *hub.Health
+	db          *tsdb.DB
+	store       *store.Store
+	broker      *mqtt.Broker
+	relays      *gpio.Relays // nil: this machine has no header
+	hooks       *mqtt.Webhooks
+	hub         *hub.Hub
+	devices     *deviceDesk
+	desk        *pairing.Desk
+	seen        seenList
+	netName     netName
+	pairingWake chan struct{} // a pairing changed
+	loop        *scheduler.Loop
+	pages       *webui.Server
+	web         net.Listener
+	local       net.Listener // nil: commands of this machine do not reach the hub
+	authority   []byte       // the hub's certificate, for devices that speak TLS
+	inputs      *gpio.Inputs
 
 	closers []func() error
 	beats   beats
@@ -65,7 +75,7 @@ type installation struct {
 
 // run builds a hub, serves until ctx ends, and closes it.
 func run(ctx context.Context, cfg Config, opt options, logger *slog.Logger) error {
-	i := &installation{cfg: cfg, opt: opt, logger: logger, beats: newBeats()}
+	i := &installation{cfg: cfg, opt: opt, logger: logger, beats: newBeats(), pairingWake: make(chan struct{}, 1)}
 	err := i.build()
 	if err == nil {
 		err = i.serve(ctx)
@@ -95,7 +105,7 @@ func (i *installation) build() error {
 		return err
 	}
 	i.health = hub.NewHealth(i.opt.clock, i.logger)
-	for _, step := range []func() error{i.buildStorage, i.buildBroker, i.buildRelays, i.buildHub, i.buildPages} {
+	for _, step := range []func() error{i.buildStorage, i.buildBroker, i.buildRelays, i.buildHub, i.buildPairing, i.buildPages} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -138,11 +148,15 @@ func (i *installation) buildBroker() error {
 		Addr: i.cfg.MQTT.Listen, SecureAddr: secure, TLS: secret, Vault: i.store, Clock: i.opt.clock, Logger: i.part("broker"),
 		Report:    func(r hub.Report) { i.hub.Report(r) },
 		Condition: i.condition("broker"),
+		// On its own goroutine: it may write the audit log, and the broker's
+		// may not wait.
+		LoggedIn:  func(device string) { go i.desk.Online(device) },
 		StateFile: i.cfg.Data.Dir + "/retained.bin",
 		Meter:     topics, Observe: func(r hub.Reading) { i.hub.Observe(r) },
 		Decide: i.decideMode,
 		// A Zigbee2MQTT lists all its devices in one message of some 3 kB each.
-		Limits: mqtt.Limits{Packet: 256 << 10},
+		Limits:       mqtt.Limits{Packet: 256 << 10},
+		FoundChanged: i.foundChanged,
 	})
 	i.hooks = mqtt.NewWebhooks(mqtt.WebhookConfig{
 		Clock: i.opt.clock, Logger: i.part("webhooks"), Report: func(r hub.Report) { i.hub.Report(r) },
@@ -241,25 +255,34 @@ func (i *installation) buildPages() error {
 	}
 	i.pages, err = webui.New(webui.Config{
 		Clock: i.opt.clock, Zone: i.zone, Logger: i.part("web"), Live: i.hub,
-		Devices: deviceDesk{i.hub, i.store, i.broker}, Feeds: feedShelf{i.db, i.hub}, Users: people{i.store},
+		Devices: i.devices, Feeds: feedShelf{i.db, i.hub}, Users: people{i.store}, UserList: people{i.store}.list, DeleteUser: i.store.DeleteUser,
 		Tokens: tokens{i.store}, TokenList: tokens{i.store}.list, Clients: clientDesk{i.store, i.broker, i.opt.clock},
 		Health: i.health, Logs: i.opt.ring, Version: version(), ReadOpen: i.cfg.Web.ReadOpen, Hosts: i.cfg.Web.Hosts,
 		Preview: i.loop.Preview, SetLimit: i.hub.SetLimit, Websocket: i.broker.Websocket(), Authority: i.authority,
 		Language: i.cfg.House.Language, Prices: (&outlook{settings: i.store, zone: i.zone}).Prices,
-		Audit: func(who, what string) {
-			if err := i.store.Audit(who, what); err != nil {
-				i.logger.Warn("writing the audit log", "err", err)
-			}
+		Audit: i.audit, AuditLog: i.auditLines,
+		Pairing: pairDesk{i.desk, i.opt.clock, i.devices}, Setup: setupDesk{i}, Restore: i.devices.Restore, NetName: i.netName.NetName,
+		Can: func(d hub.Device) []hub.Ability { return mqtt.TraitsOf(d).Can },
+		LogIn: func(d hub.Device) (hub.Credential, string, int, error) {
+			cred, secret, err := i.devices.LogIn(d)
+			return cred, secret, i.brokerPort(), err
 		},
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	if i.local, err = listenLocal(i.cfg.Data.Dir); err != nil {
+		i.local = nil
+		i.logger.Warn("opening the socket for this machine's commands", "err", err)
+	}
+	return nil
 }
 
 // serve runs every loop until ctx ends or one fails.
 func (i *installation) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	server := &http.Server{
-		Handler: i.pages.Handler(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		Handler: i.front(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(i.part("web").Handler(), slog.LevelDebug),
 	}
 	i.health.Set("web", hub.OK, "")
@@ -277,6 +300,22 @@ func (i *installation) serve(ctx context.Context) error {
 		defer cancel()
 		return errors.Join(server.Shutdown(stop), server.Close())
 	})
+	if i.local != nil {
+		local := &http.Server{Handler: i.pages.Local(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: server.ErrorLog}
+		group.Go(func() error {
+			if err := local.Serve(i.local); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			return local.Close()
+		})
+	}
+	group.Go(func() error { return i.desk.Run(ctx) })
+	group.Go(func() error { return i.lookAround(ctx) })
+	group.Go(func() error { return i.beKnown(ctx) })
 	group.Go(func() error { return i.broker.Run(ctx) })
 	group.Go(func() error { return i.broker.Mirror(ctx, i.hub) })
 	group.Go(func() error { return i.hooks.Run(ctx) })

@@ -42,6 +42,7 @@ type Config struct {
 // WebConfig is the table [web].
 type WebConfig struct {
 	Listen   string   `toml:"listen" doc:"Address and port; an empty address is all of this machine's."`
+	Name     string   `toml:"name" doc:"What the hub is called in the network: hub makes it hub.local, empty makes it nothing."`
 	Hosts    []string `toml:"hosts" doc:"Names by which browsers may call the hub, beside hub.local and its addresses."`
 	ReadOpen bool     `toml:"read_open" doc:"true: everybody in the house may look without a log-in. Changing always needs one."`
 }
@@ -99,7 +100,7 @@ type LogConfig struct {
 // defaults are the values that hold where the file says nothing.
 func defaults() Config {
 	return Config{
-		Web:   WebConfig{Listen: ":80", Hosts: []string{}},
+		Web:   WebConfig{Listen: ":80", Name: "hub", Hosts: []string{}},
 		MQTT:  MQTTConfig{Listen: ":1883", ListenTLS: ":8883"},
 		Meter: MeterConfig{Kind: "serial", Port: "auto", Topics: map[string]string{}},
 		Data:  DataConfig{Dir: "/var/lib/homehub", Interval: duration(10 * time.Second), Window: duration(time.Minute)},
@@ -213,6 +214,9 @@ func lineOf(text string, key toml.Key) int {
 	return 0
 }
 
+// hostName is one label of a domain name (RFC 1123, 2.1).
+var hostName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$`)
+
 // check looks at the values and at what they point to.
 func (c Config) check() (errs []*configError) {
 	bad := func(key, text string, args ...any) {
@@ -222,6 +226,9 @@ func (c Config) check() (errs []*configError) {
 		if _, _, err := net.SplitHostPort(addr); err != nil && (addr != "" || key != "mqtt.listen_tls") {
 			bad(key, "%q is not an address with a port, like \":80\" or \"192.168.1.10:80\"", addr)
 		}
+	}
+	if c.Web.Name != "" && !hostName.MatchString(c.Web.Name) {
+		bad("web.name", "%q is not a name: use small letters, digits and dashes, without .local", c.Web.Name)
 	}
 	c.Meter.check(bad)
 	if d := time.Duration(c.Data.Interval); d < time.Second || d > time.Hour || d%time.Second != 0 {

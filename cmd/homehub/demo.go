@@ -17,6 +17,7 @@ import (
 	"homehub/hub"
 	"homehub/mqtt"
 	"homehub/sim"
+	"homehub/webui"
 )
 
 // demo is the hub beside a simulated house: the same composition as serve,
@@ -176,7 +177,7 @@ func (d *demo) config() (Config, error) {
 func (d *demo) prepare(i *installation) error {
 	d.password = os.Getenv("HOMEHUB_DEMO_PASSWORD")
 	if d.password == "" {
-		d.password = easyPassword()
+		d.password = webui.EasyPassword()
 	}
 	if err := setPassword(i.store, "owner", d.password); err != nil {
 		return err

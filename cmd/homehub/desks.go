@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strings"
 
-	"homehub/gpio"
 	"homehub/hub"
 	"homehub/mqtt"
 	"homehub/store"
@@ -16,83 +15,6 @@ import (
 )
 
 // The desks give the pages what they ask for, out of the parts that have it.
-
-// deviceDesk changes devices; a device that goes takes its log-in with it.
-type deviceDesk struct {
-	*hub.Hub
-	store  *store.Store
-	broker *mqtt.Broker
-}
-
-// PutDevice keeps a device, once its pins or topics make sense.
-func (d deviceDesk) PutDevice(device hub.Device) error {
-	checked, err := device.Validate()
-	if err != nil {
-		return err
-	}
-	switch {
-	case device.Family != hub.FamilyGPIO:
-		err = mqtt.CheckDevice(checked)
-	case checked.Switched():
-		_, err = gpio.ParsePins(device.Topic)
-	default:
-		_, err = gpio.ParseInput(device.Topic)
-	}
-	if err != nil {
-		return err
-	}
-	return d.Hub.PutDevice(device)
-}
-
-// Adopt makes a device that announced itself one of the house's.
-func (d deviceDesk) Adopt(key, id, name string) (hub.Device, error) {
-	device, err := d.broker.Adopt(key, id, name)
-	if err != nil {
-		return device, err
-	}
-	if _, taken := d.Device(id); taken {
-		return device, &hub.Error{Code: hub.Conflict, Field: "id", Message: "is taken: choose another"}
-	}
-	return device, d.PutDevice(device)
-}
-
-// NewLogin makes the broker log-in of a device in place of any that it has, and
-// cuts the connection of the old one. The secret is shown this once.
-func (d deviceDesk) NewLogin(id string) (hub.Credential, string, error) {
-	s, ok := d.Device(id)
-	if !ok {
-		return hub.Credential{}, "", hub.Errorf(hub.NotFound, "there is no device %q", id)
-	}
-	if len(mqtt.Grants(s.Device)) == 0 {
-		return hub.Credential{}, "", hub.Errorf(hub.Invalid, "%s does not use the broker, so it needs no log-in", s.Name)
-	}
-	if old, taken := d.store.Credential(id); taken && old.Device != id {
-		return hub.Credential{}, "", hub.Errorf(hub.Conflict, "a program has the log-in %q: revoke it first", id)
-	}
-	cred, secret := mqtt.NewLogin(s.Device, d.Snapshot().At)
-	if err := d.store.PutCredential(cred); err != nil {
-		return hub.Credential{}, "", err
-	}
-	d.broker.Revoke(id)
-	return cred, secret, nil
-}
-
-// DeleteDevice forgets a device, durably, and cuts its connection.
-func (d deviceDesk) DeleteDevice(ctx context.Context, id string) error {
-	var logIns []string
-	for _, c := range d.store.Credentials() {
-		if c.Device == id {
-			logIns = append(logIns, c.ID)
-		}
-	}
-	if err := d.Hub.DeleteDevice(ctx, id); err != nil {
-		return err
-	}
-	for _, id := range logIns {
-		d.broker.Revoke(id)
-	}
-	return nil
-}
 
 // feedShelf is the history as the pages see it.
 type feedShelf struct {
@@ -160,12 +82,23 @@ type people struct{ store *store.Store }
 // User is the person of a name.
 func (p people) User(name string) (webui.User, bool) {
 	u, ok := p.store.User(name)
-	return webui.User{Name: u.Name, Role: webui.Role(u.Role), PasswordHash: u.Password}, ok
+	return userOf(u), ok
+}
+
+func userOf(u store.User) webui.User {
+	return webui.User{Name: u.Name, Role: webui.Role(u.Role), PasswordHash: u.Password, Until: u.Until}
+}
+
+func (p people) list() (all []webui.User) {
+	for _, u := range p.store.Users() {
+		all = append(all, userOf(u))
+	}
+	return all
 }
 
 // PutUser keeps a person.
 func (p people) PutUser(u webui.User) error {
-	return p.store.PutUser(store.User{Name: u.Name, Role: string(u.Role), Password: u.PasswordHash})
+	return p.store.PutUser(store.User{Name: u.Name, Role: string(u.Role), Password: u.PasswordHash, Until: u.Until})
 }
 
 // tokens are the log-ins of programs to the API.

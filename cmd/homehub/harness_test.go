@@ -257,3 +257,12 @@ func (p *process) points(feed, query string) map[int64]float64 {
 	}
 	return points
 }
+
+func readAll(t *testing.T, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"crypto/rand"
 	"fmt"
 	"os"
 	"strings"
@@ -77,15 +76,4 @@ func readPassword(cmd *cobra.Command) (string, error) {
 		return "", fmt.Errorf("no password on standard input: %w", err)
 	}
 	return line, nil
-}
-
-// easyPassword is a fresh password that is easy to type on a phone.
-func easyPassword() string {
-	const letters = "abcdefghjkmnpqrstuvwxyz23456789" // none that look alike
-	var b [12]byte
-	_, _ = rand.Read(b[:])
-	for i := range b {
-		b[i] = letters[int(b[i])%len(letters)]
-	}
-	return string(b[:4]) + "-" + string(b[4:8]) + "-" + string(b[8:])
 }

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/netip"
 	"os"
 	"time"
 
@@ -17,7 +19,38 @@ import (
 
 func newSim() *cobra.Command {
 	cmd := &cobra.Command{Use: "sim", Short: "Simulate hardware for a real hub"}
-	cmd.AddCommand(newSimMeter(), newSimDevice())
+	cmd.AddCommand(newSimMeter(), newSimPlug(), newSimDevice())
+	return cmd
+}
+
+func newSimPlug() *cobra.Command {
+	var cfg sim.NewPlugConfig
+	var at string
+	cmd := &cobra.Command{
+		Use:   "plug",
+		Short: "Be a smart plug that looks for a hub",
+		Long: `Be an EmonESP smart plug out of the box: ask a hub to be let in until it is, and
+then work with the log-in that it was given. Without --hub it waits for the
+hub's announcement on UDP port 5005, as the plug does.`,
+		Example: `  homehub sim plug --hub 127.0.0.1:8080 --at 127.0.0.71`,
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if at != "" {
+				var err error
+				if cfg.At, err = netip.ParseAddr(at); err != nil {
+					return usageError{fmt.Errorf("--at %q is not an address", at)}
+				}
+			}
+			cfg.Logger, _ = newLogger(cmd.ErrOrStderr(), slog.LevelInfo)
+			return sim.RunNewPlug(cmd.Context(), cfg)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&cfg.Hub, "hub", "", "host:port of the hub's pages")
+	f.StringVar(&at, "at", "", "address of its own, on which it shows its page")
+	f.StringVar(&cfg.Node, "node", "smartplug1272", "what it calls itself")
+	f.DurationVar(&cfg.Every, "every", 10*time.Second, "time between two questions, and between two values")
+	f.IntVar(&cfg.Power, "power", 1850, "what it draws when it is on, in W")
 	return cmd
 }
 

@@ -134,12 +134,14 @@ function connect() {
   clearTimeout(retry);
   clearInterval(poll);
   if (document.hidden || source) return;
-  const es = source = new EventSource('/api/events');
+  const es = source = new EventSource(root.dataset.events);
   es.addEventListener('hello', e => {
     lost(false);
     $('#newer').hidden = JSON.parse(e.data).version === root.dataset.version;
   });
   es.addEventListener('live', e => live(JSON.parse(e.data)));
+  es.addEventListener('pairing', pairing);
+  if (devicesOnly()) es.addEventListener('device', refresh);
   es.addEventListener('bye', () => {
     // Too many pages, a log-in that ended, or the hub goes: ask now and then.
     disconnect();
@@ -155,8 +157,32 @@ function connect() {
   };
 }
 
+/** Whether this page shows devices and nothing of how the house lives. */
+function devicesOnly() {
+  return root.dataset.events?.includes('only=devices');
+}
+
+let pairRound = 0;
+
+/** Draws again how far a pairing has come, at once: a device waits. */
+async function pairing() {
+  const round = ++pairRound;
+  for (const [id, url] of [['ask', '/pairing?ask'], ['pairing', '/pairing']]) {
+    if (!document.getElementById(id)) continue;
+    try {
+      const { page } = await fetchPage(url);
+      const old = document.getElementById(id), now = page.getElementById(id);
+      // A later change is fetched already, or somebody types or reads the guide.
+      if (round !== pairRound || !old || !now || $('input:focus', old) || ($('details[open]', old) && $('details', now))) continue;
+      old.replaceWith(document.adoptNode(now));
+    } catch { /* the next change, or the next page, shows it */ }
+  }
+  refresh(); // others may have been seen meanwhile
+}
+
 async function pull() {
   if (document.hidden) return;
+  if (devicesOnly()) return refresh();
   try {
     const answer = await fetch('/api/live');
     if (answer.status === 401) return location.assign('/login?next=' + encodeURIComponent(location.pathname + location.search));
@@ -192,13 +218,16 @@ document.addEventListener('submit', async e => {
   const button = /** @type {HTMLButtonElement | null} */ (e.submitter);
   if (!form.hasAttribute('data-inplace') || button?.formMethod === 'get') return disconnect();
   e.preventDefault();
-  const to = button?.hasAttribute('formaction') ? button.formAction : form.action;
+  let to = button?.hasAttribute('formaction') ? button.formAction : form.action;
+  if (form.dataset.inplace) to += '?' + form.dataset.inplace; // only that part of the page is drawn again
   for (const b of form.querySelectorAll('button')) b.disabled = true;
   try {
     const fields = new FormData(form);
     if (button?.name) fields.append(button.name, button.value);
     // @ts-ignore FormData of text fields is what URLSearchParams takes
     const { url, page } = await fetchPage(to, { method: 'POST', body: new URLSearchParams(fields) });
+    const part = page.getElementById(form.dataset.inplace || '');
+    if (part) return document.getElementById(part.id)?.replaceWith(document.adoptNode(part));
     const main = page.getElementById('main');
     if (!main) throw new Error('no page');
     const at = new URL(url);

@@ -1,0 +1,161 @@
+package webui
+
+import (
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"homehub/hub"
+)
+
+// maxInstaller is how long a log-in of an installer lasts at most.
+const maxInstaller = 7 * 24 * time.Hour
+
+var userName = regexp.MustCompile(`^[a-z][a-z0-9._-]{0,31}$`)
+
+// userJSON is a person who may log in. The password is told once, when the
+// person is made.
+type userJSON struct {
+	Name     string     `json:"name"`
+	Role     Role       `json:"role"`
+	Until    *time.Time `json:"until"` // when the log-in ends; null: it does not
+	Password string     `json:"password,omitempty"`
+}
+
+func (s *Server) users(w http.ResponseWriter, r *http.Request, _ viewer) error {
+	return writeJSON(w, r, http.StatusOK, struct {
+		Users []userJSON `json:"users"`
+	}{s.userList()})
+}
+
+func (s *Server) userList() []userJSON {
+	list := []userJSON{}
+	if s.cfg.UserList != nil {
+		for _, u := range s.cfg.UserList() {
+			list = append(list, userJSON{Name: u.Name, Role: u.Role, Until: givenTime(u.Until)})
+		}
+	}
+	return list
+}
+
+// userBody is what POST /api/users takes.
+type userBody struct {
+	Name  string `json:"name"`
+	Role  Role   `json:"role"`
+	Hours int    `json:"hours"` // how long an installer may come in; 8 if 0
+}
+
+func (s *Server) postUser(w http.ResponseWriter, r *http.Request, v viewer) error {
+	var body userBody
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	u, err := s.addUser(r, body, v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return writeJSON(w, r, http.StatusCreated, u)
+}
+
+// addUser makes a log-in for a person, with a password that is told once. That
+// of an installer ends by itself.
+func (s *Server) addUser(r *http.Request, body userBody, v viewer) (userJSON, error) {
+	u, err := NewUser(body.Name, body.Role, time.Duration(body.Hours)*time.Hour, s.wall.Now())
+	if err != nil {
+		return userJSON{}, err
+	}
+	if _, taken := s.cfg.Users.User(u.Name); taken {
+		return userJSON{}, &hub.Error{Code: hub.Conflict, Field: "name", Message: "is taken: remove it first, or choose another"}
+	}
+	password := EasyPassword()
+	var hashErr error
+	if err := s.hashing.do(r.Context(), func() { u.PasswordHash, hashErr = HashPassword(password) }); err != nil {
+		return userJSON{}, err
+	}
+	if hashErr != nil {
+		return userJSON{}, hashErr
+	}
+	if err := s.cfg.Users.PutUser(u); err != nil {
+		return userJSON{}, err
+	}
+	what := "added user " + u.Name + " as " + string(u.Role)
+	if !u.Until.IsZero() {
+		what += " until " + u.Until.UTC().Format(time.RFC3339)
+	}
+	s.audit(v, what)
+	return userJSON{u.Name, u.Role, givenTime(u.Until), password}, nil
+}
+
+// NewUser is a person without a password yet, checked. An installer may come
+// in for the given time, 8 hours if it is 0; for others it must be 0.
+func NewUser(name string, role Role, span time.Duration, now time.Time) (User, error) {
+	name = strings.ToLower(strings.TrimSpace(name))
+	if !userName.MatchString(name) {
+		return User{}, hub.FieldErrorf("name", "must begin with a letter and have at most 32 letters, digits, dots or dashes")
+	}
+	u := User{Name: name, Role: role}
+	switch {
+	case role == Installer && span == 0:
+		u.Until = now.Add(8 * time.Hour)
+	case role == Installer && span >= time.Minute && span <= maxInstaller:
+		u.Until = now.Add(span)
+	case role == Installer:
+		return User{}, hub.FieldErrorf("hours", "an installer may come in for 1 to %d hours", int(maxInstaller/time.Hour))
+	case role != Owner && role != Family:
+		return User{}, hub.FieldErrorf("role", "%q is not one of owner, family, installer", role)
+	case span != 0:
+		return User{}, hub.FieldErrorf("hours", "are for installers: other log-ins do not end by themselves")
+	}
+	return u, nil
+}
+
+func (s *Server) deleteUser(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := s.removeUser(r.PathValue("name"), v); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// removeUser ends a person's log-in at once. Nobody locks themselves out.
+func (s *Server) removeUser(name string, v viewer) error {
+	if _, ok := s.cfg.Users.User(name); !ok || s.cfg.DeleteUser == nil {
+		return hub.Errorf(hub.NotFound, "there is nobody called %q", name)
+	}
+	if name == string(Owner) || name == v.user && !v.token {
+		return hub.Errorf(hub.Conflict, "%s can not be removed: somebody must be able to log in", name)
+	}
+	if err := s.cfg.DeleteUser(name); err != nil {
+		return err
+	}
+	s.sessions.stopAll(name)
+	s.audit(v, "removed user "+name)
+	return nil
+}
+
+// auditJSON is one line of the audit log.
+type auditJSON struct {
+	At   time.Time `json:"at"`
+	Who  string    `json:"who"`
+	What string    `json:"what"`
+}
+
+// AuditLine is one line of the audit log: who changed what.
+type AuditLine struct {
+	At        time.Time
+	Who, What string
+}
+
+func (s *Server) auditLog(w http.ResponseWriter, r *http.Request, _ viewer) error {
+	list := []auditJSON{}
+	if s.cfg.AuditLog != nil {
+		for _, l := range s.cfg.AuditLog() {
+			list = append(list, auditJSON{l.At.UTC(), l.Who, l.What})
+		}
+	}
+	return writeJSON(w, r, http.StatusOK, struct {
+		Audit []auditJSON `json:"audit"`
+	}{list})
+}
