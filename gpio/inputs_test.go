@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,23 +30,41 @@ func TestParseInput(t *testing.T) {
 
 // converter is an MCP3008 with one value on every channel.
 type converter struct {
+	mu  sync.Mutex
 	raw int
 	err error
 }
 
+func (c *converter) fail(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.err = err
+}
+
 func (c *converter) Tx(_, r []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	r[1], r[2] = byte(c.raw>>8), byte(c.raw)
 	return c.err
 }
 
 func TestInputsAreRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex // guards what both goroutines touch
 		var reports []hub.Report
 		var conditions []string
 		chip := &converter{raw: 1000}
 		n := NewInputs(InputsConfig{
-			Conn: chip, Report: func(r hub.Report) { reports = append(reports, r) },
-			Condition: func(c hub.Condition, reason string) { conditions = append(conditions, string(c)+" "+reason) },
+			Conn: chip, Report: func(r hub.Report) {
+				mu.Lock()
+				defer mu.Unlock()
+				reports = append(reports, r)
+			},
+			Condition: func(c hub.Condition, reason string) {
+				mu.Lock()
+				defer mu.Unlock()
+				conditions = append(conditions, string(c)+" "+reason)
+			},
 		})
 		n.SetDevices([]hub.Device{
 			{ID: "heater", Family: hub.FamilyGPIO, Role: hub.RoleMeter, Topic: "ADC3,-100,2.5"},
@@ -57,16 +76,18 @@ func TestInputsAreRead(t *testing.T) {
 		step := func() hub.Report {
 			time.Sleep(inputEvery)
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			return reports[len(reports)-1]
 		}
 		if r := step(); r.Device != "heater" || r.Power != 2400 || !r.Online || r.Has != hub.ReportOnline|hub.ReportPower {
 			t.Errorf("report %+v", r)
 		}
-		chip.err = errors.New("no answer")
+		chip.fail(errors.New("no answer"))
 		if r := step(); r.Online || r.Has&hub.ReportPower != 0 {
 			t.Errorf("of a converter that does not answer: %+v", r)
 		}
-		chip.err = nil
+		chip.fail(nil)
 		if r := step(); !r.Online {
 			t.Errorf("it is back: %+v", r)
 		}
