@@ -128,6 +128,7 @@ func TestADayRunsInTheCheapestHours(t *testing.T) {
 	}{
 		{"3 h by 07:00, no pause", hub.Schedule{ReadyBy: 420, Minutes: 180, Days: hub.EveryDay}, []stretch{{day(1, 0), day(4, 0)}}},
 		{"3 h by 07:00, may pause", hub.Schedule{ReadyBy: 420, Minutes: 180, MayPause: true, Days: hub.EveryDay}, []stretch{{day(1, 0), day(4, 0)}}},
+		{"the whole of a night tariff, as a day/night relay", hub.Schedule{ReadyBy: 420, Minutes: 240, MayPause: true, Days: hub.EveryDay}, []stretch{{day(1, 0), day(5, 0)}}},
 		{"100 min by 07:00", hub.Schedule{ReadyBy: 420, Minutes: 100, Days: hub.EveryDay}, []stretch{{day(1, 0), day(2, 40)}}},
 		{"5 h by 06:00 needs dear hours too", hub.Schedule{ReadyBy: 360, Minutes: 300, Days: hub.EveryDay}, []stretch{{day(0, 0), day(5, 0)}}},
 	}
