@@ -38,6 +38,7 @@ var rules = map[string]rule{
 	"scheduler": {own: []string{"hub"}},
 	"store":     {own: []string{"hub"}, foreign: []string{"go.etcd.io/bbolt"}},
 	"pairing":   {own: []string{"hub"}},
+	"notify":    {own: []string{"hub"}},
 	"mdns":      {own: []string{"hub"}, foreign: []string{"golang.org/x/net", "golang.org/x/sys"}},
 	"source":    {own: []string{"hub"}},
 	"community": {own: []string{"hub"}},
