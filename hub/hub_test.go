@@ -362,3 +362,16 @@ func TestMoney(t *testing.T) {
 		t.Errorf("got %d", got)
 	}
 }
+
+func TestParseDecimalIsExact(t *testing.T) {
+	for text, want := range map[string]int64{"0.29": 290_000, " 0,2950 ": 295_000, "-.5": -500_000, "1": 1_000_000, "0.1234567": 123_457, "0.0000004": 0} {
+		if got, ok := hub.ParseDecimal(text, 6); !ok || got != want {
+			t.Errorf("%q is %d, %v; want %d", text, got, ok, want)
+		}
+	}
+	for _, text := range []string{"", ".", "-", "1e3", "1.2.3", "1,2,3", "12345678901", "ten", "0x1", "--1", "+1"} {
+		if got, ok := hub.ParseDecimal(text, 6); ok {
+			t.Errorf("%q is %d", text, got)
+		}
+	}
+}

@@ -2,6 +2,8 @@ package hub
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -45,4 +47,29 @@ func Cost(e WattHour, p MicroEuro) MicroEuro {
 // Energy is the energy of power w over d, rounded to the nearest Wh.
 func Energy(w Watt, d time.Duration) WattHour {
 	return WattHour((int64(w)*int64(d/time.Millisecond) + int64(time.Hour/time.Millisecond)/2) / int64(time.Hour/time.Millisecond))
+}
+
+// ParseDecimal reads a decimal number with a point or a comma as a whole
+// number of its digits-th decimals: "0,25" with 6 digits is 250000. Further
+// decimals are rounded. It is exact, unlike a float.
+func ParseDecimal(text string, digits int) (int64, bool) {
+	text = strings.Replace(strings.TrimSpace(text), ",", ".", 1)
+	text, minus := strings.CutPrefix(text, "-")
+	whole, part, _ := strings.Cut(text, ".")
+	if whole+part == "" || len(whole) > 9 || len(part) > 30 || strings.Trim(whole+part, "0123456789") != "" {
+		return 0, false
+	}
+	up := len(part) > digits && part[digits] >= '5'
+	part = (part + strings.Repeat("0", digits))[:digits]
+	v, err := strconv.ParseInt(whole+part, 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	if up {
+		v++
+	}
+	if minus {
+		v = -v
+	}
+	return v, true
 }

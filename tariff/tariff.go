@@ -21,7 +21,15 @@ type Contract struct {
 	NightTo   hub.LocalTime `json:"night_to"`
 	// Weekend counts Saturday and Sunday as night.
 	Weekend bool `json:"weekend"`
+
+	// Dynamic prices follow the market (see Market): Day and Night do not
+	// count, and Export is added to what the market pays.
+	Dynamic   bool          `json:"dynamic,omitempty"`
+	VAT       int           `json:"vat_percent,omitempty"`
+	Surcharge hub.MicroEuro `json:"surcharge_microeuro_per_kwh,omitempty"` // taxes and margin, VAT in
 }
+
+const most = 10_000_000 // 10 EUR/kWh: beyond it somebody typed cents
 
 // BuiltIn is the contract that holds until the owner enters a real one: a
 // Dutch day/night contract with a low rate from 23:00 to 07:00 and at the
@@ -36,17 +44,19 @@ func BuiltIn() Contract {
 
 // Validate checks a contract from outside.
 func (c Contract) Validate() error {
-	const most = 10_000_000 // 10 EUR/kWh: beyond it somebody typed cents
 	for _, p := range []struct {
 		field string
 		price hub.MicroEuro
-	}{{"day_microeuro_per_kwh", c.Day}, {"night_microeuro_per_kwh", c.Night}, {"export_microeuro_per_kwh", c.Export}} {
+	}{{"day_microeuro_per_kwh", c.Day}, {"night_microeuro_per_kwh", c.Night}, {"export_microeuro_per_kwh", c.Export}, {"surcharge_microeuro_per_kwh", c.Surcharge}} {
 		if p.price < -most || p.price > most {
 			return hub.FieldErrorf(p.field, "must lie between -10 and 10 EUR per kWh, in micro-euro")
 		}
 	}
 	if c.NightFrom < 0 || c.NightFrom >= 24*60 || c.NightTo < 0 || c.NightTo >= 24*60 {
 		return hub.FieldErrorf("night_from", "must be a time of day like 23:00")
+	}
+	if c.VAT < 0 || c.VAT > 50 {
+		return hub.FieldErrorf("vat_percent", "must be 0 to 50")
 	}
 	_, err := hub.CleanName("name", c.Name)
 	return err
