@@ -271,6 +271,9 @@ func (d *Desk) expire(now time.Time) {
 	d.turn(next)
 }
 
+// Asked is the What of the event that a device asks to be let in.
+const Asked = "a device asked to be let in"
+
 func (d *Desk) audit(who, what string, addr netip.Addr, device string) {
 	d.cfg.Logger.Info("pairing", "who", who, "what", what, "addr", addr, "device", device)
 	d.cfg.Audit(Event{At: d.cfg.Clock.Now(), Who: who, What: what, Addr: addr, Device: device})
@@ -302,7 +305,7 @@ func (d *Desk) ask(addr netip.Addr, now time.Time) bool {
 	d.changed = d.changed || isNew
 	d.unlock()
 	if isNew {
-		d.audit("", "a device asked to be let in", addr, "")
+		d.audit("", Asked, addr, "")
 	}
 	return true
 }

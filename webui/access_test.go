@@ -20,7 +20,7 @@ const checkSizes = `(() => {
 		bad.push('it is ' + document.documentElement.scrollWidth + ' px wide: ' + [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > 321 && !e.closest('.wide, .log')).map(e => e.tagName + '.' + e.className + ' ' + seen(e)).slice(0, 5).join('; '));
 	}
 	for (const e of document.querySelectorAll('button, .btn, summary, nav a, input:not([type=hidden]):not([hidden]), select')) {
-		const r = (e.type === 'checkbox' ? e.closest('label') : e).getBoundingClientRect();
+		const r = (e.type === 'checkbox' || e.type === 'radio' ? e.closest('label') : e).getBoundingClientRect();
 		if (r.width > 0 && (r.height < 43.5 || r.width < (e.closest('.days') ? 24 : 43.5))) bad.push('small: ' + e.tagName + ' ' + (e.name || seen(e)) + ' ' + r.width + 'x' + r.height);
 	}
 	for (const e of document.querySelectorAll('button, .btn, summary, nav a, h1:not(.hidden), h2, dd, dt, .note, .days span, td, th, .seg > *')) {

@@ -278,6 +278,16 @@ func (s *Server) deleteToken(w http.ResponseWriter, r *http.Request, v viewer) e
 	return nil
 }
 
+// tokenOf is a token by its id, zero if there is none.
+func (s *Server) tokenOf(id string) Token {
+	hash, err := hex.DecodeString(id)
+	if err != nil || s.cfg.Tokens == nil {
+		return Token{}
+	}
+	t, _ := s.cfg.Tokens.Token(hash)
+	return t
+}
+
 func (s *Server) removeToken(id string, v viewer) error {
 	hash, err := hex.DecodeString(id)
 	if err != nil || s.cfg.Tokens == nil {

@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"context"
 	"net/http"
 	"regexp"
 	"strings"
@@ -133,6 +134,59 @@ func (s *Server) removeUser(name string, v viewer) error {
 	s.sessions.stopAll(name)
 	s.audit(v, "removed user "+name)
 	return nil
+}
+
+// personOf is somebody other than v whose log-in v may change.
+func (s *Server) personOf(name string, v viewer) (User, error) {
+	u, ok := s.cfg.Users.User(name)
+	switch {
+	case !ok:
+		return u, hub.Errorf(hub.NotFound, "there is nobody called %q", name)
+	case name == string(Owner) || name == v.user && !v.token:
+		return u, hub.Errorf(hub.Conflict, "%s can not be changed here: somebody must be able to log in", name)
+	}
+	return u, nil
+}
+
+// changeUser gives a person another role and ends their log-ins, so that no
+// open page keeps the old one. It returns who they were.
+func (s *Server) changeUser(name string, role Role, v viewer) (was User, err error) {
+	if was, err = s.personOf(name, v); err != nil {
+		return was, err
+	}
+	if role != Owner && role != Family || was.Role == Installer {
+		return was, hub.FieldErrorf("role", "only family and owner change into each other: an installer gets a log-in of their own")
+	}
+	u := was
+	u.Role = role
+	if err := s.cfg.Users.PutUser(u); err != nil {
+		return was, err
+	}
+	s.sessions.stopAll(name)
+	s.audit(v, "made user "+name+" "+string(role))
+	return was, nil
+}
+
+// newPassword makes a fresh password for a person and ends their log-ins.
+func (s *Server) newPassword(ctx context.Context, name string, v viewer) (string, error) {
+	u, err := s.personOf(name, v)
+	if err != nil {
+		return "", err
+	}
+	password := EasyPassword()
+	var hashErr error
+	if err := s.hashing.do(ctx, func() { u.PasswordHash, hashErr = HashPassword(password) }); err != nil {
+		return "", err
+	}
+	if hashErr != nil {
+		return "", hashErr
+	}
+	if err := s.cfg.Users.PutUser(u); err != nil {
+		return "", err
+	}
+	s.sessions.stopAll(name)
+	s.audit(v, "made a new password for "+name)
+	return password, nil
 }
 
 // auditJSON is one line of the audit log.

@@ -13,13 +13,16 @@ import (
 
 // RouteAccess is every route's pattern and who may ask.
 func (s *Server) RouteAccess() map[string]string {
-	names := map[access]string{open: "open", read: "read", house: "house", test: "test", control: "control", setup: "setup", owner: "owner"}
+	names := map[access]string{open: "open", read: "read", house: "house", test: "test", control: "control", setup: "setup", owner: "owner", first: "first"}
 	out := map[string]string{}
 	for _, rt := range s.routes {
 		out[rt.pattern] = names[rt.access]
 	}
 	return out
 }
+
+// SetWall makes it another time for log-ins.
+func (s *Server) SetWall(at time.Time) { s.wall = hub.ScaledClock(at, 1) }
 
 // SetChart pretends that the chart library is there, or not.
 func (s *Server) SetChart(on bool) { s.assets.chart = on }
@@ -156,3 +159,20 @@ func Instead(tag string, w hub.Why, now time.Time) string {
 	t, _ := newTexts("en")
 	return t.langs[tag].instead(w, now)
 }
+
+// Deletions are the feeds that will be gone soon.
+type Deletions struct{ d deletions }
+
+// Plan deletes a feed after wait.
+func (d *Deletions) Plan(name string, wait time.Duration, gone func()) {
+	if d.d.feeds == nil {
+		d.d.feeds = map[string]deletion{}
+	}
+	d.d.plan(name, time.Now().Add(wait), wait, gone)
+}
+
+// Cancel keeps a feed.
+func (d *Deletions) Cancel(name string) bool { return d.d.cancel(name) }
+
+// Close keeps all.
+func (d *Deletions) Close() { d.d.close() }

@@ -109,6 +109,7 @@ const (
 	control               // switch and plan
 	setup                 // pair, add, change and remove devices
 	owner                 // people, programs and the rest
+	first                 // what the first run asks: the owner, or anybody while there is none
 )
 
 // allowed says whether v has the access, and what to answer if not.
@@ -120,8 +121,12 @@ func (s *Server) allowed(v viewer, a access) error {
 		control: {Owner, Family},
 		setup:   {Owner, Installer},
 		owner:   {Owner},
+		first:   {Owner},
 	}
 	switch {
+	case (a == first || a <= house) && v.role == "" && s.unclaimed():
+		// Whoever may choose the password may look as well.
+		return nil
 	// An open house is not open to somebody who came to work there.
 	case a == open, a <= house && s.cfg.ReadOpen && v.role != Installer, slices.Contains(roles[a], v.role):
 		return nil

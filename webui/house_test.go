@@ -34,6 +34,9 @@ type house struct {
 	clients *fakeClients
 	feeds   *fakeFeeds
 	keeper  *fakeKeeper
+	notices *fakeNotices
+	home    *fakeHome
+	archive *fakeArchive
 	server  *webui.Server
 	pairing *fakePairing
 	setup   *fakeSetup
@@ -93,7 +96,7 @@ func newHouseOffline(t *testing.T, change ...func(*webui.Config)) *house {
 
 func houseOffline(t *testing.T, at time.Time, change ...func(*webui.Config)) *house {
 	t.Helper()
-	h := &house{t: t, log: &bytes.Buffer{}, keeper: &fakeKeeper{}, clients: &fakeClients{}, tokens: &fakeTokens{}}
+	h := &house{t: t, log: &bytes.Buffer{}, keeper: &fakeKeeper{}, clients: &fakeClients{}, tokens: &fakeTokens{}, notices: &fakeNotices{}, home: newFakeHome(), archive: &fakeArchive{gone: make(chan string, 8)}}
 	if !at.IsZero() {
 		h.clock = hub.ScaledClock(at, 1)
 	}
@@ -117,6 +120,7 @@ func houseOffline(t *testing.T, at time.Time, change ...func(*webui.Config)) *ho
 		Clock: h.clock, Zone: amsterdam(), Logger: slog.New(slog.NewTextHandler(h.log, nil)),
 		Live: h.hub, Devices: h.hub, Feeds: h.feeds, Users: h.users, Health: h.health,
 		Tokens: h.tokens, TokenList: h.tokens.all, Clients: h.clients, Logs: fakeLogs{},
+		Notices: h.notices, House: h.home, Archive: h.archive,
 		Version: "test-1", ReadOpen: true, Preview: h.preview, SetLimit: h.hub.SetLimit,
 		UserList: h.users.all, DeleteUser: h.users.remove, AuditLog: h.auditLines,
 		Pairing: h.pairing, Setup: h.setup, Can: func(hub.Device) []hub.Ability { return []hub.Ability{hub.CanSwitch, hub.CanEnd} }, Restore: h.restore, NetName: func() webui.NetName {

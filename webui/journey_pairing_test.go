@@ -161,7 +161,7 @@ func TestJourneyInstaller(t *testing.T) {
 	b.watch()
 	b.logIn(webui.Owner)
 	b.open("/more")
-	b.click("section[aria-labelledby=people-h] summary")
+	b.click("section[aria-labelledby=people-h] > details > summary")
 	b.do(chromedp.SendKeys(chromedp.CSS("section[aria-labelledby=people-h] input[name=name]"), "jan"))
 	b.click("section[aria-labelledby=people-h] button.main")
 	b.wait("document.querySelector('.secret')")
@@ -185,6 +185,7 @@ func TestJourneyInstaller(t *testing.T) {
 	h.pairing.ask("smartplug")
 	jan.wait("document.querySelector('#pairing form.asks')")
 
+	b.click("details:has(> .acts form[action='/more/users/jan/remove']) > summary")
 	b.click("form[action='/more/users/jan/remove'] button")
 	b.wait("document.getElementById('flash').textContent.includes('That log-in has ended.')")
 	jan.open("/devices")

@@ -48,6 +48,7 @@ type view struct {
 	Events  string    // where its stream is
 	Ask     *pairCard // a device that asks to be let in, or what became of it
 	Banners []banner
+	News    string // how many notices are new, "" if none
 	Done    string // what was just done
 	Undo    string // token that takes it back, "" if it can not be
 	Restore string // where a form goes that brings back what was removed
@@ -72,7 +73,7 @@ var deviceID = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 // other text from an address ever reaches a page.
 var doneTexts = map[string]bool{
 	"saved": true, "removed": true, "added": true, "mode": true, "test": true, "skipped": true, "password": true, "loggedout": true,
-	"undone": true, "paused": true, "resumed": true,
+	"undone": true, "tried": true, "deletes": true, "paused": true, "resumed": true,
 	"restored": true, "adopted": true, "setup": true, "userremoved": true,
 }
 
@@ -100,6 +101,9 @@ func (s *Server) view(r *http.Request, v viewer, place, title string) view {
 			p.Restore = "/devices/" + undo + "/restore"
 		}
 	}
+	if s.may(v, house) && r.URL.Path != "/notices" {
+		p.News = s.news(r, v, l)
+	}
 	now := s.now()
 	p.Turn = int64(startOfDay(now.AddDate(0, 0, 1)).Sub(now) / time.Second)
 	return p
@@ -124,6 +128,9 @@ func guardKind(snap hub.Snapshot) hub.GuardKind {
 func (s *Server) banners(l locale) []banner {
 	var list []banner
 	parts, _ := s.cfg.Health.Parts()
+	if s.cfg.House != nil && s.unclaimed() && s.cfg.House.Settings().Done {
+		list = append(list, banner{l.T("banner.open"), ""})
+	}
 	for _, p := range parts {
 		if p.Name == partStorage && p.Condition != hub.OK {
 			list = append(list, banner{l.T("banner.storage"), p.Reason})
@@ -175,7 +182,8 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, v viewer, stat
 // sameField are the fields whose problem has the text of another.
 var sameField = map[string]string{
 	"minutes": "amount", "energy_wh": "amount", "until_soc": "amount", "unit": "amount",
-	"from": "date", "to": "date", "other": "date",
+	"from": "date", "to": "date", "other": "date", "quiet_to": "quiet_from",
+	"night_from": "quiet_from",
 }
 
 // problem says to a person, in the page's language, what is wrong. Where that
@@ -273,9 +281,14 @@ func (s *Server) formLanguage(w http.ResponseWriter, r *http.Request, _ viewer) 
 	if _, ok := s.texts.langs[tag]; !ok {
 		return hub.FieldErrorf("lang", "%q is not a language of the hub", tag)
 	}
-	http.SetCookie(w, &http.Cookie{Name: langCookie, Value: tag, Path: "/", MaxAge: 10 * 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteStrictMode})
+	setLanguage(w, tag)
 	http.Redirect(w, r, "/more", http.StatusSeeOther)
 	return nil
+}
+
+// setLanguage makes the browser remember a language.
+func setLanguage(w http.ResponseWriter, tag string) {
+	http.SetCookie(w, &http.Cookie{Name: langCookie, Value: tag, Path: "/", MaxAge: 10 * 365 * 24 * 3600, HttpOnly: true, SameSite: http.SameSiteStrictMode})
 }
 
 // formProblem is a form that can not be read.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,8 +17,7 @@ import (
 // morePage is how the hub is, who may use it, and what it is.
 type morePage struct {
 	view
-	Parts        []partRow
-	DurableText  string
+	Dot, Worst   string // how the hub is, in a word
 	AccountText  string
 	PasswordOpen bool
 	Languages    []choice
@@ -29,23 +29,20 @@ type morePage struct {
 	People                              []personRow
 	PersonOpen                          bool
 	PersonName                          string
-	Audit                               []auditRow
 	Net                                 *netCard
-	HasTokens                           bool
+	HasTokens, HasHouse, Open           bool // Open: nobody has chosen a password yet
 	Tokens                              []tokenRow
-	Log                                 []string
 }
 
-type partRow struct{ Dot, Name, Text, Since, Reason string }
+type partRow struct{ Dot, Name, Text, Since, Reason, Todo string }
 
 type clientRow struct{ ID, Grants string }
 
 type personRow struct {
 	Name, Text string
-	Fixed      bool // can not be removed
+	Roles      []choice // to change to; none for whom it can not be changed
+	Fixed      bool     // can not be removed
 }
-
-type auditRow struct{ At, Who, What string }
 
 // netCard is what the hub is called, and how a phone gets there.
 type netCard struct {
@@ -53,9 +50,6 @@ type netCard struct {
 	Others              []string
 	QR                  template.HTML
 }
-
-// auditShown is how much of the audit log the page shows; the API has all.
-const auditShown = 50
 
 type tokenRow struct{ ID, Name, Role, Made string }
 
@@ -65,17 +59,10 @@ func (s *Server) pageMore(w http.ResponseWriter, r *http.Request, v viewer) erro
 
 func (s *Server) morePage(r *http.Request, v viewer) morePage {
 	now := s.now()
-	p := morePage{view: s.view(r, v, "more", "more"), HasTokens: s.cfg.Tokens != nil}
+	p := morePage{view: s.view(r, v, "more", "more"), HasTokens: s.cfg.Tokens != nil, HasHouse: s.cfg.House != nil, Open: s.unclaimed()}
 	p.Path = "/more"
-	parts, _ := s.cfg.Health.Parts()
-	for _, part := range parts {
-		dot := map[hub.Condition]string{hub.OK: "on", hub.Degraded: "warn", hub.Down: "gone"}[part.Condition]
-		p.Parts = append(p.Parts, partRow{dot, part.Name, p.T("part." + string(part.Condition)), p.T("since", p.near(part.Since.In(s.cfg.Zone), now)), part.Reason})
-	}
-	p.DurableText = p.T("durable.none")
-	if at := s.cfg.Feeds.Durable(); !at.IsZero() {
-		p.DurableText = p.T("durable", p.near(at.In(s.cfg.Zone), now))
-	}
+	_, worst := s.cfg.Health.Parts()
+	p.Dot, p.Worst = dots[worst], p.T("part."+string(worst))
 	p.AccountText = p.T("account.text", v.user, p.T("role."+string(v.role)))
 	for _, tag := range s.texts.names {
 		p.Languages = append(p.Languages, choice{tag, s.texts.langs[tag].T("language.own"), tag == p.Lang})
@@ -95,22 +82,18 @@ func (p *morePage) ownersPart(s *Server, v viewer, now time.Time) {
 		if u.Until != nil {
 			row.Text += ", " + p.T("until", p.near(u.Until.In(s.cfg.Zone), s.wall.Now().In(s.cfg.Zone)))
 		}
-		p.People = append(p.People, row)
-	}
-	if s.cfg.AuditLog != nil {
-		lines := s.cfg.AuditLog()
-		for _, l := range lines[:min(len(lines), auditShown)] {
-			p.Audit = append(p.Audit, auditRow{p.near(l.At.In(s.cfg.Zone), now), l.Who, l.What})
+		for _, role := range []Role{Family, Owner} {
+			if !row.Fixed && u.Role != Installer {
+				row.Roles = append(row.Roles, choice{string(role), p.T("role." + string(role)), role == u.Role})
+			}
 		}
+		p.People = append(p.People, row)
 	}
 	for _, c := range s.ownClients() {
 		p.Clients = append(p.Clients, clientRow{c.ID, p.grants(c.Grants)})
 	}
 	for _, t := range s.tokenList() {
 		p.Tokens = append(p.Tokens, tokenRow{t.ID, t.Name, p.T("role." + string(t.Role)), p.day(t.Made.In(s.cfg.Zone))})
-	}
-	if s.cfg.Logs != nil {
-		p.Log = s.cfg.Logs.Lines()
 	}
 }
 
@@ -210,10 +193,19 @@ func (s *Server) showSecret(w http.ResponseWriter, r *http.Request, p *morePage,
 }
 
 func (s *Server) formRemoveClient(w http.ResponseWriter, r *http.Request, v viewer) error {
-	if err := s.removeClient(r.PathValue("id"), v); err != nil {
+	id := r.PathValue("id")
+	list := s.ownClients()
+	if err := s.removeClient(id, v); err != nil {
 		return err
 	}
-	return goTo(w, r, "/more", "removed")
+	i := slices.IndexFunc(list, func(c hub.Credential) bool { return c.ID == id })
+	if s.cfg.RestoreClient == nil || i < 0 {
+		return goTo(w, r, "/more", "removed")
+	}
+	return s.goUndo(w, r, v, "/more", "removed", func() error {
+		s.audit(v, "brought MQTT client "+id+" back")
+		return s.cfg.RestoreClient(list[i])
+	})
 }
 
 func (s *Server) formAddToken(w http.ResponseWriter, r *http.Request, v viewer) error {
@@ -229,10 +221,14 @@ func (s *Server) formAddToken(w http.ResponseWriter, r *http.Request, v viewer) 
 }
 
 func (s *Server) formRemoveToken(w http.ResponseWriter, r *http.Request, v viewer) error {
+	was := s.tokenOf(r.PathValue("id"))
 	if err := s.removeToken(r.PathValue("id"), v); err != nil {
 		return err
 	}
-	return goTo(w, r, "/more", "removed")
+	return s.goUndo(w, r, v, "/more", "removed", func() error {
+		s.audit(v, "brought token "+was.Name+" back")
+		return s.cfg.Tokens.PutToken(was)
+	})
 }
 
 func (s *Server) formAddUser(w http.ResponseWriter, r *http.Request, v viewer) error {
@@ -260,11 +256,46 @@ func (s *Server) formAddUser(w http.ResponseWriter, r *http.Request, v viewer) e
 }
 
 func (s *Server) formRemoveUser(w http.ResponseWriter, r *http.Request, v viewer) error {
+	was, _ := s.cfg.Users.User(r.PathValue("name"))
 	if err := s.removeUser(r.PathValue("name"), v); err != nil {
 		p := s.morePage(r, v)
 		return s.show(w, r, s.trouble(r, &p.view, err), "more.html", p)
 	}
-	return goTo(w, r, "/more", "userremoved")
+	return s.goUndo(w, r, v, "/more", "userremoved", func() error {
+		if _, taken := s.cfg.Users.User(was.Name); taken {
+			return hub.Errorf(hub.Conflict, "somebody else is called %s now", was.Name)
+		}
+		s.audit(v, "brought user "+was.Name+" back")
+		return s.cfg.Users.PutUser(was)
+	})
+}
+
+// formChangeUser gives a person another role.
+func (s *Server) formChangeUser(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if err := r.ParseForm(); err != nil {
+		return formProblem(err)
+	}
+	was, err := s.changeUser(r.PathValue("name"), Role(r.PostForm.Get("role")), v)
+	if err != nil {
+		p := s.morePage(r, v)
+		return s.show(w, r, s.trouble(r, &p.view, err), "more.html", p)
+	}
+	return s.goUndo(w, r, v, "/more", "saved", func() error {
+		_, err := s.changeUser(was.Name, was.Role, v)
+		return err
+	})
+}
+
+// formNewPassword makes a fresh password for somebody who forgot theirs, and
+// shows it once.
+func (s *Server) formNewPassword(w http.ResponseWriter, r *http.Request, v viewer) error {
+	name := r.PathValue("name")
+	password, err := s.newPassword(r.Context(), name, v)
+	p := s.morePage(r, v)
+	if err != nil {
+		return s.show(w, r, s.trouble(r, &p.view, err), "more.html", p)
+	}
+	return s.showSecret(w, r, &p, pair{name, password})
 }
 
 // licencesPage names whose work is inside.

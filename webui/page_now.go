@@ -17,12 +17,7 @@ const nextRuns = 4
 // nowPage is the first page: what the house does now.
 type nowPage struct {
 	view
-	Dir       string // from, to, even, none: the grid
-	StaleText string
-	Net       string
-	Age       string
-	Light     string // cheap, normal, dear or ""
-	LightText string
+	heroView
 
 	Flow    flowView
 	Devices []flowDevice
@@ -34,15 +29,29 @@ type nowPage struct {
 	Curve  template.HTML
 }
 
+// heroView is the one number.
+type heroView struct {
+	Dir       string // from, to, even, none: the grid
+	StaleText string
+	Net       string
+	Age       string
+	Light     string // cheap, normal, dear or ""
+	LightText string
+}
+
 type flowDevice struct{ ID, Name, State, Power string }
 
 type nextRun struct{ Name, When, Why string }
 
 func (s *Server) pageNow(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if s.firstRun() {
+		http.Redirect(w, r, "/setup", http.StatusSeeOther)
+		return nil
+	}
 	snap := s.cfg.Live.Snapshot()
 	now := snap.At.In(s.cfg.Zone)
 	p := nowPage{view: s.view(r, v, "now", "now")}
-	p.hero(snap, now)
+	p.heroView = p.hero(snap, now)
 	p.Flow = p.flowView(flowOf(snap))
 	p.devices(snap)
 	if p.Can.Control && !p.Kiosk {
@@ -55,19 +64,18 @@ func (s *Server) pageNow(w http.ResponseWriter, r *http.Request, v viewer) error
 	return s.show(w, r, http.StatusOK, "now.html", p)
 }
 
-// hero is the one number.
-func (p *nowPage) hero(snap hub.Snapshot, now time.Time) {
+func (l locale) hero(snap hub.Snapshot, now time.Time) (p heroView) {
 	net := snap.Reading.Net()
 	switch {
 	case !snap.HasReading:
 		p.Dir, p.Net = "none", "–"
-		p.StaleText = p.T("now.none", p.near(snap.StaleSince.In(now.Location()), now))
+		p.StaleText = l.T("now.none", l.near(snap.StaleSince.In(now.Location()), now))
 	case snap.Stale:
-		p.Dir, p.Net = "none", p.watt(max(net, -net))
-		p.StaleText = p.T("now.none", p.near(snap.StaleSince.In(now.Location()), now))
-		p.Age = p.ago(snap.Age())
+		p.Dir, p.Net = "none", l.watt(max(net, -net))
+		p.StaleText = l.T("now.none", l.near(snap.StaleSince.In(now.Location()), now))
+		p.Age = l.ago(snap.Age())
 	default:
-		p.Dir, p.Net, p.Age = "even", p.watt(max(net, -net)), p.ago(snap.Age())
+		p.Dir, p.Net, p.Age = "even", l.watt(max(net, -net)), l.ago(snap.Age())
 		if net > 0 {
 			p.Dir = "from"
 		} else if net < 0 {
@@ -77,9 +85,10 @@ func (p *nowPage) hero(snap hub.Snapshot, now time.Time) {
 	if snap.Plan != nil {
 		name, price := light(snap.Plan.Slots, now)
 		if p.Light = name; name != "" {
-			p.LightText = p.T("light."+name, p.price(price))
+			p.LightText = l.T("light."+name, l.price(price))
 		}
 	}
+	return p
 }
 
 // devices lists what the picture of the flow does not show by itself.

@@ -59,7 +59,7 @@ type Tokens interface {
 
 const (
 	cookieName  = "homehub"
-	sessionIdle = time.Hour // without a request for so long, a log-in ends
+	sessionIdle = time.Hour // without a request for so long, a log-in ends, unless the owner decided otherwise
 	maxSessions = 256       // the one idle longest makes room
 
 	loginTries  = 5 // per address and loginWindow
@@ -115,22 +115,24 @@ type session struct {
 }
 
 type sessions struct {
+	idle func() time.Duration
 	mu   sync.Mutex
 	live map[[sha256.Size]byte]*session
 }
 
-func newSessions() *sessions {
-	return &sessions{live: map[[sha256.Size]byte]*session{}}
+func newSessions(idle func() time.Duration) *sessions {
+	return &sessions{idle: idle, live: map[[sha256.Size]byte]*session{}}
 }
 
 // start makes a session and returns the secret for its cookie.
 func (s *sessions) start(u User, now time.Time) string {
 	id, hash := secretID()
+	idle := s.idle()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var oldest *session
 	for _, other := range s.live {
-		if now.Sub(other.seen) >= sessionIdle {
+		if now.Sub(other.seen) >= idle {
 			s.end(other)
 		} else if oldest == nil || other.seen.Before(oldest.seen) {
 			oldest = other
@@ -146,13 +148,14 @@ func (s *sessions) start(u User, now time.Time) string {
 // find is the session of a cookie. With touch it counts as used now.
 func (s *sessions) find(id string, now time.Time, touch bool) *session {
 	hash := sha256.Sum256([]byte(id))
+	idle := s.idle()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := s.live[hash]
 	if found == nil {
 		return nil
 	}
-	if now.Sub(found.seen) >= sessionIdle {
+	if now.Sub(found.seen) >= idle {
 		s.end(found)
 		return nil
 	}
@@ -279,6 +282,7 @@ func (s *Server) logIn(w http.ResponseWriter, r *http.Request, v viewer, name, p
 	http.SetCookie(w, sessionCookie(s.sessions.start(u, now), 0))
 	v.user = u.Name
 	s.audit(v, "logged in")
+	s.tell(hub.Notice{Kind: hub.NoticeLogin, About: u.Name, Detail: v.addr})
 	return u, nil
 }
 

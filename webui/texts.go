@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
+
+	"homehub/hub"
 )
 
 // langCookie keeps the language somebody chose.
@@ -18,7 +21,7 @@ const langCookie = "homehub-lang"
 type texts struct {
 	names []string // tags, English first
 	langs map[string]locale
-	house string // tag of the house's language, for browsers that ask for none there is
+	house atomic.Value // string: tag of the house's language, for browsers that ask for none there is
 }
 
 // locale is one language: its words and its way of writing numbers and dates.
@@ -32,7 +35,7 @@ func newTexts(house string) (*texts, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &texts{langs: map[string]locale{}, house: house}
+	t := &texts{langs: map[string]locale{}}
 	for _, file := range list {
 		body, err := files.ReadFile(file)
 		if err != nil {
@@ -49,11 +52,11 @@ func newTexts(house string) (*texts, error) {
 	if _, ok := t.langs["en"]; !ok {
 		return nil, fmt.Errorf("reading texts: there is no English")
 	}
-	if t.house == "" {
-		t.house = "en"
+	if house == "" {
+		house = "en"
 	}
-	if _, ok := t.langs[t.house]; !ok {
-		return nil, fmt.Errorf("the pages do not speak %q: use one of %s", t.house, strings.Join(t.names, ", "))
+	if err := t.setHouse(house); err != nil {
+		return nil, fmt.Errorf("%w: use one of %s", err, strings.Join(t.names, ", "))
 	}
 	slices.SortFunc(t.names, func(a, b string) int {
 		if a == "en" || b == "en" {
@@ -64,6 +67,18 @@ func newTexts(house string) (*texts, error) {
 	return t, nil
 }
 
+// setHouse chooses the language of the house.
+func (t *texts) setHouse(tag string) error {
+	if _, ok := t.langs[tag]; !ok {
+		return hub.FieldErrorf("lang", "%q is not a language of the hub", tag)
+	}
+	t.house.Store(tag)
+	return nil
+}
+
+// ofHouse is the language of the house.
+func (t *texts) ofHouse() locale { return t.langs[t.house.Load().(string)] }
+
 // of is the language that the sender of r reads: the chosen one, else the
 // one the browser likes best of those there are, else the house's.
 func (t *texts) of(r *http.Request) locale {
@@ -72,7 +87,7 @@ func (t *texts) of(r *http.Request) locale {
 			return l
 		}
 	}
-	best, weight := t.house, 0.0
+	best, weight := t.ofHouse().Lang, 0.0
 	for part := range strings.SplitSeq(r.Header.Get("Accept-Language"), ",") {
 		tag, q := wish(part)
 		if _, ok := t.langs[tag]; ok && q > weight {

@@ -25,11 +25,13 @@ type undos struct {
 	last map[string]hub.Schedule
 }
 
-// undo is what a device was told before and after a change.
+// undo is what a device was told before and after a change, or how any other
+// change is taken back.
 type undo struct {
 	token         [sha256.Size]byte
 	key           string // of the viewer who may take it back
 	before, after hub.Device
+	back          func() error // nil: it is about a device
 	at            time.Time
 }
 
@@ -37,14 +39,27 @@ func newUndos() *undos { return &undos{last: map[string]hub.Schedule{}} }
 
 // put remembers a change and returns the token that takes it back.
 func (u *undos) put(v viewer, before, after hub.Device, now time.Time) string {
-	token, hash := secretID()
+	token := u.add(undo{key: v.key(), before: before, after: after, at: now})
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.list = append(u.list, undo{hash, v.key(), before, after, now})
-	u.list = u.list[max(0, len(u.list)-undosKept):]
 	if before.Schedule != nil && after.Schedule == nil && len(u.last) < lastsKept {
 		u.last[before.ID] = *before.Schedule
 	}
+	return token
+}
+
+// keep remembers how a change is taken back and returns the token for it.
+func (u *undos) keep(v viewer, now time.Time, back func() error) string {
+	return u.add(undo{key: v.key(), back: back, at: now})
+}
+
+func (u *undos) add(e undo) string {
+	token, hash := secretID()
+	e.token = hash
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.list = append(u.list, e)
+	u.list = u.list[max(0, len(u.list)-undosKept):]
 	return token
 }
 
@@ -97,12 +112,21 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, v viewer, what, don
 	return nil
 }
 
-// backTo is the page that a form was on: the first one, or Plan.
+// backTo is the page that a form was on: one of those that offer to undo, or
+// Plan.
 func backTo(r *http.Request) string {
-	if r.PostFormValue("back") == "/" {
-		return "/"
+	switch back := r.PostFormValue("back"); back {
+	case "/", "/more", "/notices", "/people", "/status", "/setup":
+		return back
 	}
 	return "/plan"
+}
+
+// goUndo sends the browser to a page after a change that back takes back.
+func (s *Server) goUndo(w http.ResponseWriter, r *http.Request, v viewer, place, done string, back func() error) error {
+	token := s.undos.keep(v, s.wall.Now(), back)
+	http.Redirect(w, r, place+"?done="+done+"&undo="+token, http.StatusSeeOther)
+	return nil
 }
 
 // formUndo takes a change back, unless somebody decided otherwise since.
@@ -113,6 +137,13 @@ func (s *Server) formUndo(w http.ResponseWriter, r *http.Request, v viewer) erro
 	e, ok := s.undos.find(v, r.PostForm.Get("token"), s.wall.Now())
 	if !ok {
 		return hub.Errorf(hub.NotFound, "this can not be undone any more")
+	}
+	if e.back != nil {
+		if err := e.back(); err != nil {
+			return err
+		}
+		s.undos.drop(e)
+		return goTo(w, r, backTo(r), "undone")
 	}
 	_, err := s.change(e.before.ID, v, "undid the last change of", func(d *hub.Device) error {
 		if !sameWish(*d, e.after) {

@@ -61,6 +61,10 @@ type Config struct {
 	Clients   Clients        // nil: no broker log-ins from here
 	Logs      Logs           // nil: no log on the status page
 
+	// RestoreClient brings a broker log-in back that was just removed, with the
+	// password it had; nil: it is gone.
+	RestoreClient func(c hub.Credential) error
+
 	UserList   func() []User           // for the page that ends log-ins; nil: not listed
 	DeleteUser func(name string) error // durably; nil: people can not be removed from here
 	AuditLog   func() []AuditLine      // newest first; nil: not shown
@@ -94,6 +98,13 @@ type Config struct {
 	// Prices are n slots from the one that holds from, in the past too; nil:
 	// what a device cost is not told.
 	Prices func(from time.Time, n int) []hub.Slot
+	// Archive is all that the hub keeps; nil: nothing can be taken away.
+	Archive Archive
+	// House keeps what is decided about the house itself; nil: the
+	// configuration alone says it, and there is no first run.
+	House House
+	// Notices are what the hub told the people of the house; nil: nothing.
+	Notices Notices
 	// SetLimit puts a limit from outside in force, one without a source
 	// withdraws it; nil: none is taken.
 	SetLimit func(l hub.Limit) error
@@ -117,7 +128,10 @@ type Server struct {
 	routes     []route
 	handler    http.Handler
 	undos      *undos
-	edit       sync.Mutex // one read-change-write of a device at a time
+	// deletions are the feeds that will be gone in a moment.
+	deletions deletions
+	edit      sync.Mutex // one read-change-write of a device at a time
+	claim     sync.Mutex // one first password at a time
 }
 
 // New makes a server. Nothing runs until its Handler gets a request.
@@ -131,7 +145,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, sessions: newSessions(), tries: newTries(), hashing: newHashing(), streams: newStreams(), undos: newUndos()}
+	s := &Server{cfg: cfg, sessions: newSessions(cfg.idle), tries: newTries(), hashing: newHashing(), streams: newStreams(), undos: newUndos(), deletions: deletions{feeds: map[string]deletion{}}}
 	var err error
 	if s.assets, err = newAssets(); err != nil {
 		return nil, err
@@ -154,7 +168,20 @@ func (s *Server) Handler() http.Handler { return s.handler }
 
 // Close ends all streams and refuses new ones, so that the HTTP server can
 // shut down in time.
-func (s *Server) Close() { s.streams.close() }
+func (s *Server) Close() {
+	s.streams.close()
+	s.deletions.close()
+}
+
+// idle is how long a log-in lasts without a request.
+func (c *Config) idle() time.Duration {
+	if c.House != nil {
+		if d := c.House.Settings().Idle; d > 0 {
+			return d
+		}
+	}
+	return sessionIdle
+}
 
 // now is the time of the house in its zone.
 func (s *Server) now() time.Time { return s.cfg.Clock.Now().In(s.cfg.Zone) }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,6 +18,7 @@ import (
 	"homehub/gpio"
 	"homehub/hub"
 	"homehub/mqtt"
+	"homehub/notify"
 	"homehub/pairing"
 	"homehub/scheduler"
 	"homehub/store"
@@ -68,19 +70,35 @@ type installation struct {
 	local       net.Listener // nil: commands of this machine do not reach the hub
 	authority   []byte       // the hub's certificate, for devices that speak TLS
 	inputs      *gpio.Inputs
+	notices     *notify.Center
+	door        *door         // keeps web open when the hub starts again
+	again       chan struct{} // somebody asks to start again
+	restarts    atomic.Bool   // and it does
 
 	closers []func() error
 	beats   beats
 }
 
-// run builds a hub, serves until ctx ends, and closes it.
+// errAgain ends a hub that starts again with other settings.
+var errAgain = errors.New("the hub starts again")
+
+// run builds a hub, serves until ctx ends, and closes it. A hub that asks for
+// it is built again; browsers wait meanwhile, as the address stays open.
 func run(ctx context.Context, cfg Config, opt options, logger *slog.Logger) error {
-	i := &installation{cfg: cfg, opt: opt, logger: logger, beats: newBeats(), pairingWake: make(chan struct{}, 1)}
-	err := i.build()
-	if err == nil {
-		err = i.serve(ctx)
+	door := &door{}
+	defer door.shut()
+	for {
+		i := &installation{cfg: cfg, opt: opt, logger: logger, beats: newBeats(), door: door, again: make(chan struct{}, 1), pairingWake: make(chan struct{}, 1)}
+		err := i.build()
+		if err == nil {
+			err = i.serve(ctx)
+		}
+		err = errors.Join(err, i.close())
+		if !errors.Is(err, errAgain) || ctx.Err() != nil {
+			return err
+		}
+		logger.Info("starting again with the new settings")
 	}
-	return errors.Join(err, i.close())
 }
 
 // close closes what was built, the last first.
@@ -105,7 +123,7 @@ func (i *installation) build() error {
 		return err
 	}
 	i.health = hub.NewHealth(i.opt.clock, i.logger)
-	for _, step := range []func() error{i.buildStorage, i.buildBroker, i.buildRelays, i.buildHub, i.buildPairing, i.buildPages} {
+	for _, step := range []func() error{i.buildStorage, i.chooseHouse, i.buildBroker, i.buildRelays, i.buildHub, i.buildNotices, i.buildPairing, i.buildPages} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -249,7 +267,7 @@ func (i *installation) keptLimit() (l hub.Limit) {
 
 func (i *installation) buildPages() error {
 	var err error
-	i.web, err = net.Listen("tcp", i.cfg.Web.Listen)
+	i.web, err = i.door.open(i.cfg.Web.Listen)
 	if err != nil {
 		return fmt.Errorf("the pages can not listen on %s (%w): stop what uses it, or choose another address with --listen or web.listen", i.cfg.Web.Listen, err)
 	}
@@ -258,6 +276,7 @@ func (i *installation) buildPages() error {
 		Devices: i.devices, Feeds: feedShelf{i.db, i.hub}, Users: people{i.store}, UserList: people{i.store}.list, DeleteUser: i.store.DeleteUser,
 		Tokens: tokens{i.store}, TokenList: tokens{i.store}.list, Clients: clientDesk{i.store, i.broker, i.opt.clock},
 		Health: i.health, Logs: i.opt.ring, Version: version(), ReadOpen: i.cfg.Web.ReadOpen, Hosts: i.cfg.Web.Hosts,
+		Notices: noticeDesk{i.notices, i.store}, House: houseDesk{i}, Archive: archiveDesk{i}, RestoreClient: i.restoreClient,
 		Preview: i.loop.Preview, SetLimit: i.hub.SetLimit, Websocket: i.broker.Websocket(), Authority: i.authority,
 		Language: i.cfg.House.Language, Prices: (&outlook{settings: i.store, zone: i.zone}).Prices,
 		Audit: i.audit, AuditLog: i.auditLines,
@@ -294,7 +313,9 @@ func (i *installation) serve(ctx context.Context) error {
 	})
 	group.Go(func() error {
 		<-ctx.Done()
-		_ = i.opt.notifier.Stopping()
+		if !i.restarts.Load() { // systemd would wait for the end and then kill
+			_ = i.opt.notifier.Stopping()
+		}
 		i.pages.Close() // streams never end by themselves
 		stop, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
@@ -323,6 +344,17 @@ func (i *installation) serve(ctx context.Context) error {
 	group.Go(func() error { return i.hub.Run(ctx) })
 	group.Go(func() error { return i.loop.Run(ctx) })
 	group.Go(func() error { return i.followDevices(ctx) })
+	group.Go(func() error {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-i.again:
+			i.restarts.Store(true)
+			return errAgain
+		}
+	})
+	group.Go(func() error { return i.notices.Run(ctx) })
+	group.Go(func() error { return i.watchHouse(ctx) })
 	group.Go(func() error { return i.flush(ctx) })
 	group.Go(func() error { return i.readMeter(ctx) })
 	group.Go(func() error {

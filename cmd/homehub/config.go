@@ -83,6 +83,7 @@ type HouseConfig struct {
 	Fuse        int    `toml:"fuse_a" doc:"Main fuse of each phase, in A, like 25; 0: only import_limit_w is guarded."`
 	PeakFree    int    `toml:"peak_free_w" doc:"Capacity tariff (Flanders: 2500): the month's highest quarter of an hour up to this costs nothing more, in W; 0: no such tariff."`
 	PeakPrice   int    `toml:"peak_eur_per_kw" doc:"Capacity tariff: what each kW of the month's highest quarter costs in a year, in EUR."`
+	ResetFile   string `toml:"reset_file" doc:"When this file is new at a start, the owner's password is taken away and the pages ask for another; empty: never."`
 	ReplanGain  int    `toml:"replan_gain_ct" doc:"A plan in force is changed only if that saves more than this many cents."`
 }
 
@@ -104,7 +105,7 @@ func defaults() Config {
 		MQTT:  MQTTConfig{Listen: ":1883", ListenTLS: ":8883"},
 		Meter: MeterConfig{Kind: "serial", Port: "auto", Topics: map[string]string{}},
 		Data:  DataConfig{Dir: "/var/lib/homehub", Interval: duration(10 * time.Second), Window: duration(time.Minute)},
-		House: HouseConfig{Zone: "Europe/Amsterdam", Language: "en", ImportLimit: 17_250, Phases: 3, Fuse: 25, PeakPrice: 53, ReplanGain: 2},
+		House: HouseConfig{Zone: "Europe/Amsterdam", Language: "en", ImportLimit: 17_250, Phases: 3, Fuse: 25, PeakPrice: 53, ReplanGain: 2, ResetFile: "/boot/firmware/homehub-reset"},
 		Log:   LogConfig{Level: slog.LevelInfo},
 	}
 }

@@ -140,6 +140,7 @@ func (d *demo) run(ctx context.Context) error {
 func (d *demo) config() (Config, error) {
 	cfg := defaults()
 	cfg.Web.Listen, cfg.MQTT.Listen, cfg.MQTT.ListenTLS, cfg.Web.ReadOpen = d.listen, d.mqtt, "", true
+	cfg.House.ResetFile = ""
 	cfg.Data.Interval = duration(d.interval)
 	if d.speed < 1 || d.speed > 3600 {
 		return cfg, usageError{errors.New("--speed must be 1 to 3600")}

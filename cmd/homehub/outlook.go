@@ -10,8 +10,12 @@ import (
 	"homehub/tsdb"
 )
 
-// contractKey is the setting that holds the owner's contract.
-const contractKey = "contract"
+// The settings that hold the owner's contract, and what the market asked or
+// will ask, as far as it is known.
+const (
+	contractKey = "contract"
+	pricesKey   = "prices"
+)
 
 // outlook is what the scheduler knows of the future: the contract's prices,
 // and the last week's mean day as the forecast.
@@ -35,7 +39,13 @@ const (
 func (o *outlook) Prices(from time.Time, n int) []hub.Slot {
 	contract := tariff.BuiltIn()
 	o.settings.Setting(contractKey, &contract)
-	return contract.Slots(from, n, o.zone)
+	slots := contract.Slots(from, n, o.zone)
+	if contract.Dynamic {
+		var prices []tariff.Price
+		o.settings.Setting(pricesKey, &prices)
+		contract.Market(slots, prices)
+	}
+	return slots
 }
 
 // Forecast is the mean of the same quarter over the last week: what the house

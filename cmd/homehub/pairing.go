@@ -41,6 +41,9 @@ func (i *installation) auditPairing(e pairing.Event) {
 	if who == "" {
 		who = "device"
 	}
+	if e.What == pairing.Asked {
+		i.notices.Tell(hub.Notice{Kind: hub.NoticePairing, About: e.Addr.String()})
+	}
 	what := []string{e.What}
 	if e.Addr.IsValid() {
 		what = append(what, e.Addr.String())

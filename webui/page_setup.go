@@ -1,0 +1,402 @@
+package webui
+
+import (
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"homehub/hub"
+)
+
+// House keeps what is decided about the house itself. Changes return when they
+// are durable; a new zone holds a moment later, as the hub starts again.
+type House interface {
+	Settings() HouseSettings
+	PutSettings(h HouseSettings) error
+	// PutPrices takes in market prices as a CSV or JSON file and returns how
+	// many there were.
+	PutPrices(text []byte) (int, error)
+}
+
+// HouseSettings are what the first run asks.
+type HouseSettings struct {
+	Language string        // of the house: en, nl, fr, de, cy
+	Zone     string        // IANA name
+	Idle     time.Duration // without a request for so long a log-in ends; 0: an hour
+	Done     bool          // the first run is over
+	Price    Price
+}
+
+// PriceKind is how a contract's price is found.
+type PriceKind string
+
+// The kinds of price.
+const (
+	PriceFixed    PriceKind = "fixed"
+	PriceDayNight PriceKind = "daynight"
+	PriceDynamic  PriceKind = "dynamic"
+)
+
+// Price is what a kWh costs in this house, all taxes in.
+type Price struct {
+	Kind               PriceKind
+	Example            bool // nobody decided yet: these are made up
+	Day, Night, Export hub.MicroEuro
+	NightFrom, NightTo hub.LocalTime
+	Weekend            bool          // is night
+	Surcharge          hub.MicroEuro // dynamic: on the market's price, all taxes in
+	VAT                int           // dynamic: on the market's price, in percent
+}
+
+const (
+	minIdle = 5 * time.Minute
+	maxIdle = 30 * 24 * time.Hour
+)
+
+// unclaimed says whether nobody has chosen the owner's password yet.
+func (s *Server) unclaimed() bool {
+	if s.cfg.House == nil {
+		return false
+	}
+	_, ok := s.cfg.Users.User(string(Owner))
+	return !ok
+}
+
+// firstRun says whether the first run is still to come.
+func (s *Server) firstRun() bool { return s.unclaimed() && !s.cfg.House.Settings().Done }
+
+// steps are the first run's, in order.
+var steps = []string{"language", "password", "meter", "price"}
+
+// setupPage is one step of the first run, and the same as settings later.
+type setupPage struct {
+	view
+	heroView
+	Step, Skip, Number string
+	First              bool // the first run: there is a next step
+	HasReading         bool
+	MeterText          string
+	Languages          []choice
+	HouseZone          string
+	Zones              []string
+	IdleMinutes        int
+	Kinds              []choice
+	Price              priceForm
+}
+
+type priceForm struct {
+	Day, Night, Export, Surcharge, VAT, From, To string
+	Weekend, Example                             bool
+}
+
+// commonZones are offered; any IANA name may be typed.
+var commonZones = []string{
+	"Europe/Amsterdam", "Europe/Athens", "Europe/Berlin", "Europe/Brussels", "Europe/Bucharest", "Europe/Budapest", "Europe/Copenhagen",
+	"Europe/Dublin", "Europe/Helsinki", "Europe/Lisbon", "Europe/London", "Europe/Luxembourg", "Europe/Madrid", "Europe/Oslo", "Europe/Paris",
+	"Europe/Prague", "Europe/Rome", "Europe/Stockholm", "Europe/Vienna", "Europe/Vilnius", "Europe/Warsaw", "Europe/Zurich",
+}
+
+func (s *Server) pageSetup(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if s.cfg.House == nil {
+		return hub.Errorf(hub.NotFound, "the configuration file alone says how the house is")
+	}
+	step := r.URL.Query().Get("step")
+	if !slices.Contains(steps, step) {
+		step = steps[0]
+	}
+	if step == "password" && !s.unclaimed() {
+		http.Redirect(w, r, "/more", http.StatusSeeOther)
+		return nil
+	}
+	return s.show(w, r, http.StatusOK, "setup.html", s.setupPage(r, v, step))
+}
+
+func (s *Server) setupPage(r *http.Request, v viewer, step string) setupPage {
+	h := s.cfg.House.Settings()
+	p := setupPage{view: s.view(r, v, "more", "settings"), Step: step, First: !h.Done}
+	p.Title = p.T("step." + step)
+	p.Path = "/setup?step=" + step
+	i := slices.Index(steps, step)
+	p.Number = p.T("setup.step", i+1, len(steps))
+	if i+1 < len(steps) {
+		p.Skip = s.nextStep(step)
+	}
+	snap := s.cfg.Live.Snapshot()
+	now := snap.At.In(s.cfg.Zone)
+	p.heroView, p.HasReading = p.hero(snap, now), snap.HasReading && !snap.Stale
+	p.MeterText = p.T("setup.found")
+	if !p.HasReading {
+		p.MeterText = p.T("setup.looking")
+		parts, _ := s.cfg.Health.Parts()
+		for _, part := range parts {
+			if part.Name == "meter" && part.Reason != "" {
+				p.MeterText += " (" + part.Reason + ")"
+			}
+		}
+	}
+	for _, tag := range s.texts.names {
+		p.Languages = append(p.Languages, choice{tag, s.texts.langs[tag].T("language.own"), tag == p.Lang})
+	}
+	p.HouseZone, p.Zones, p.IdleMinutes = h.Zone, commonZones, int(s.cfg.idle()/time.Minute)
+	for _, k := range []PriceKind{PriceFixed, PriceDayNight, PriceDynamic} {
+		p.Kinds = append(p.Kinds, choice{string(k), p.T("price." + string(k)), k == h.Price.Kind})
+	}
+	c := h.Price
+	p.Price = priceForm{
+		Day: p.plain(c.Day), Night: p.plain(c.Night), Export: p.plain(c.Export), Surcharge: p.plain(c.Surcharge), VAT: strconv.Itoa(c.VAT),
+		From: c.NightFrom.String(), To: c.NightTo.String(), Weekend: c.Weekend, Example: c.Example,
+	}
+	return p
+}
+
+// plain is a price as it is typed, with as many decimals as it has.
+func (l locale) plain(m hub.MicroEuro) string {
+	text := strconv.FormatFloat(float64(m)/1e6, 'f', -1, 64)
+	if l.Lang == "en" || l.Lang == "cy" {
+		return text
+	}
+	return strings.Replace(text, ".", ",", 1)
+}
+
+// nextStep is where a step leads in the first run.
+func (s *Server) nextStep(step string) string {
+	next := steps[slices.Index(steps, step)+1]
+	if next == "password" && !s.unclaimed() {
+		next = "meter"
+	}
+	return "/setup?step=" + next
+}
+
+// afterStep sends the browser on: to the next step of a first run, else back
+// with the way to undo.
+func (s *Server) afterStep(w http.ResponseWriter, r *http.Request, v viewer, step string, before HouseSettings) error {
+	if !before.Done {
+		http.Redirect(w, r, s.nextStep(step), http.StatusSeeOther)
+		return nil
+	}
+	return s.goUndo(w, r, v, "/setup", "saved", func() error {
+		s.audit(v, "took back a change of the house")
+		return s.putHouse(before)
+	})
+}
+
+func (s *Server) putHouse(h HouseSettings) error {
+	if err := s.cfg.House.PutSettings(h); err != nil {
+		return err
+	}
+	return s.texts.setHouse(h.Language)
+}
+
+// setupTrouble shows the step again with what is wrong.
+func (s *Server) setupTrouble(w http.ResponseWriter, r *http.Request, v viewer, step string, err error) error {
+	p := s.setupPage(r, v, step)
+	return s.show(w, r, s.trouble(r, &p.view, err), "setup.html", p)
+}
+
+func (s *Server) houseForm(r *http.Request) (HouseSettings, error) {
+	if s.cfg.House == nil {
+		return HouseSettings{}, hub.Errorf(hub.NotFound, "the configuration file alone says how the house is")
+	}
+	if err := r.ParseForm(); err != nil {
+		return HouseSettings{}, formProblem(err)
+	}
+	return s.cfg.House.Settings(), nil
+}
+
+// formHouse takes language and zone, and how long a log-in lasts.
+func (s *Server) formHouse(w http.ResponseWriter, r *http.Request, v viewer) error {
+	before, err := s.houseForm(r)
+	if err != nil {
+		return err
+	}
+	h := before
+	h.Language, h.Zone = r.PostForm.Get("lang"), strings.TrimSpace(r.PostForm.Get("zone"))
+	if _, ok := s.texts.langs[h.Language]; !ok {
+		return s.setupTrouble(w, r, v, "language", hub.FieldErrorf("lang", "%q is not a language of the hub", h.Language))
+	}
+	if _, err := time.LoadLocation(h.Zone); err != nil || h.Zone == "" || h.Zone == "Local" {
+		return s.setupTrouble(w, r, v, "language", hub.FieldErrorf("zone", "%q is not a time zone like Europe/Amsterdam", h.Zone))
+	}
+	if text := r.PostForm.Get("idle"); text != "" {
+		minutes, err := strconv.Atoi(text)
+		h.Idle = time.Duration(minutes) * time.Minute
+		if err != nil || h.Idle < minIdle || h.Idle > maxIdle {
+			return s.setupTrouble(w, r, v, "language", hub.FieldErrorf("idle", "must be 5 to 43200 minutes"))
+		}
+	}
+	if err := s.putHouse(h); err != nil {
+		return s.setupTrouble(w, r, v, "language", err)
+	}
+	setLanguage(w, h.Language)
+	s.audit(v, "set the house to "+h.Language+" and "+h.Zone)
+	return s.afterStep(w, r, v, "language", before)
+}
+
+// formClaim takes the owner's first password. Whoever comes first has it, so
+// there is a way back for who is at the hub itself: see docs/operations.md.
+func (s *Server) formClaim(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if _, err := s.houseForm(r); err != nil {
+		return err
+	}
+	password := r.PostForm.Get("password")
+	if len([]rune(password)) < minPassword || len(password) > maxPassword {
+		return s.setupTrouble(w, r, v, "password", hub.FieldErrorf("new", "must have 8 characters at least and 256 bytes at most"))
+	}
+	s.claim.Lock()
+	defer s.claim.Unlock()
+	if !s.unclaimed() {
+		return hub.Errorf(hub.Conflict, "the hub has an owner already: log in")
+	}
+	u := User{Name: string(Owner), Role: Owner}
+	var hashErr error
+	if err := s.hashing.do(r.Context(), func() { u.PasswordHash, hashErr = HashPassword(password) }); err != nil {
+		return err
+	}
+	if hashErr != nil {
+		return hashErr
+	}
+	if err := s.cfg.Users.PutUser(u); err != nil {
+		return s.setupTrouble(w, r, v, "password", err)
+	}
+	http.SetCookie(w, sessionCookie(s.sessions.start(u, s.wall.Now()), 0))
+	s.audit(v, "chose the owner's first password")
+	if s.cfg.House.Settings().Done {
+		return goTo(w, r, "/", "saved")
+	}
+	http.Redirect(w, r, s.nextStep("password"), http.StatusSeeOther)
+	return nil
+}
+
+// formPrice takes the contract, and prices of the market with it.
+func (s *Server) formPrice(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if s.cfg.House == nil {
+		return hub.Errorf(hub.NotFound, "the configuration file alone says how the house is")
+	}
+	if err := r.ParseMultipartForm(maxBody); err != nil && r.Form == nil {
+		return formProblem(err)
+	}
+	before := s.cfg.House.Settings()
+	h := before
+	var err error
+	if h.Price, err = priceOf(r.Form.Get, before.Price); err != nil {
+		return s.setupTrouble(w, r, v, "price", err)
+	}
+	if h.Price.Kind == PriceDynamic {
+		if text, err := upload(r); err != nil {
+			return s.setupTrouble(w, r, v, "price", err)
+		} else if len(text) > 0 {
+			if _, err := s.cfg.House.PutPrices(text); err != nil {
+				return s.setupTrouble(w, r, v, "price", err)
+			}
+			s.audit(v, "uploaded market prices")
+		}
+	}
+	h.Done = true
+	if err := s.putHouse(h); err != nil {
+		return s.setupTrouble(w, r, v, "price", err)
+	}
+	s.audit(v, "set the price: "+string(h.Price.Kind))
+	if !before.Done {
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return nil
+	}
+	return s.afterStep(w, r, v, "price", before)
+}
+
+// upload is the file of a form, empty if there is none.
+func upload(r *http.Request) ([]byte, error) {
+	f, _, err := r.FormFile("file")
+	if err != nil {
+		return nil, nil // a form without one is fine
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxPrices))
+	if err != nil {
+		return nil, formProblem(err)
+	}
+	return text, nil
+}
+
+func priceOf(get func(string) string, p Price) (Price, error) {
+	p.Example, p.Kind = false, PriceKind(get("kind"))
+	fields := map[string]*hub.MicroEuro{"export": &p.Export}
+	switch p.Kind {
+	case PriceFixed:
+		fields["fixed"] = &p.Day
+	case PriceDayNight:
+		fields["day"], fields["night"] = &p.Day, &p.Night
+	case PriceDynamic:
+		fields["surcharge"] = &p.Surcharge
+	default:
+		return p, hub.FieldErrorf("kind", "%q is not one of fixed, daynight, dynamic", p.Kind)
+	}
+	for name, to := range fields {
+		v, ok := hub.ParseDecimal(get(name), 6)
+		if !ok || v > 10_000_000 || v < -10_000_000 {
+			return p, hub.FieldErrorf("price", "%q is not a price per kWh like 0.29", get(name))
+		}
+		*to = hub.MicroEuro(v)
+	}
+	if p.Kind == PriceFixed {
+		p.Night = p.Day
+	}
+	if p.Kind == PriceDayNight {
+		for name, to := range map[string]*hub.LocalTime{"night_from": &p.NightFrom, "night_to": &p.NightTo} {
+			if err := to.UnmarshalText([]byte(get(name))); err != nil {
+				return p, hub.FieldErrorf("night_from", "must be a time of day like 23:00")
+			}
+		}
+		p.Weekend = get("weekend") != ""
+	}
+	if p.Kind == PriceDynamic {
+		vat, err := strconv.Atoi(strings.TrimSpace(get("vat")))
+		if err != nil || vat < 0 || vat > 50 {
+			return p, hub.FieldErrorf("vat", "must be whole percents from 0 to 50")
+		}
+		p.VAT = vat
+	}
+	return p, nil
+}
+
+// formSetupDone ends the first run where it is.
+func (s *Server) formSetupDone(w http.ResponseWriter, r *http.Request, v viewer) error {
+	h, err := s.houseForm(r)
+	if err != nil {
+		return err
+	}
+	if !h.Done {
+		h.Done = true
+		if err := s.putHouse(h); err != nil {
+			return err
+		}
+		s.audit(v, "ended the first run")
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+	return nil
+}
+
+// maxPrices is the longest file of prices: a month of quarters.
+const maxPrices = 256 << 10
+
+// putPrices is PUT /api/prices: the market's prices, from a program of the
+// owner's that fetched them.
+func (s *Server) putPrices(w http.ResponseWriter, r *http.Request, v viewer) error {
+	if s.cfg.House == nil {
+		return hub.Errorf(hub.Unavailable, "prices are not kept here")
+	}
+	text, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	n, err := s.cfg.House.PutPrices(text)
+	if err != nil {
+		return err
+	}
+	s.audit(v, "uploaded "+strconv.Itoa(n)+" market prices")
+	return writeJSON(w, r, http.StatusOK, struct {
+		Prices int `json:"prices"`
+	}{n})
+}
