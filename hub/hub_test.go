@@ -144,6 +144,33 @@ func TestHouseIsImportMinusExportPlusSolar(t *testing.T) {
 	}
 }
 
+// What a battery takes is not used yet, and what it gives is used without
+// passing the meter.
+func TestABatteryIsNotPartOfWhatTheHouseUses(t *testing.T) {
+	cell := hub.Device{ID: "cell", Name: "Cell", Family: hub.FamilyEmonESP, Role: hub.RoleBattery, Topic: "emon/cell"}
+	h := newHub(t, hub.Config{Devices: []hub.Device{solar, cell}})
+	now := time.Unix(1e9, 0)
+	h.Report(hub.Report{Device: "roof", At: now, Has: hub.ReportPower, Power: 3000})
+	for _, c := range []struct{ battery, imp, exp, house hub.Watt }{
+		{0, 0, 2400, 600},
+		{2000, 0, 400, 600},
+		{-500, 0, 2900, 600},
+		{5000, 2600, 0, 600},
+		{2000, 0, 2400, 0}, // not read at the same instant
+	} {
+		h.Report(hub.Report{Device: "cell", At: now, Has: hub.ReportPower, Power: c.battery})
+		h.Observe(reading(now, c.imp, c.exp))
+		if got := h.Snapshot().House; got != c.house {
+			t.Errorf("battery %d W, import %d W, export %d W: the house uses %d W, want %d", c.battery, c.imp, c.exp, got, c.house)
+		}
+	}
+	h.Report(hub.Report{Device: "cell", At: now, Has: hub.ReportOnline})
+	h.Observe(reading(now, 0, 2400))
+	if got := h.Snapshot().House; got != 600 {
+		t.Errorf("the house uses %d W with a battery that is gone, want 600", got)
+	}
+}
+
 func TestCounterOfADeviceThatRestarts(t *testing.T) {
 	var rec fakeRecorder
 	h := newHub(t, hub.Config{Recorder: &rec, Devices: []hub.Device{plug}, Last: func(string) (int64, bool) { return 5000, true }})

@@ -15,7 +15,7 @@ type Snapshot struct {
 
 	Solar    Watt // sum of the solar devices
 	HasSolar bool
-	House    Watt // what the house uses: import - export + solar, never negative
+	House    Watt // what the house uses: import - export + solar - what batteries take, never negative
 
 	Devices    []DeviceState
 	DevicesSeq uint64 // rises when Devices changes
@@ -32,16 +32,23 @@ func (s Snapshot) Age() time.Duration { return s.At.Sub(s.Reading.Received) }
 // balance recomputes what follows from the reading and the devices.
 func (s *Snapshot) balance() {
 	s.Solar, s.HasSolar = 0, false
+	var stored Watt // what goes into batteries; negative: comes out of them
 	for i := range s.Devices {
 		d := &s.Devices[i]
-		if d.Role == RoleSolar && d.Online && d.Has&ReportPower != 0 {
+		if !d.Online || d.Has&ReportPower == 0 {
+			continue
+		}
+		switch d.Role {
+		case RoleSolar:
 			s.Solar += d.Watts
 			s.HasSolar = true
+		case RoleBattery:
+			stored += d.Watts
 		}
 	}
-	// Meter and inverter are not read at the same instant, so the sum can dip
-	// below zero for a moment; a house never does.
-	s.House = max(0, s.Reading.Net()+s.Solar)
+	// Meter, inverter and battery are not read at the same instant, so the sum
+	// can dip below zero for a moment; a house never does.
+	s.House = max(0, s.Reading.Net()+s.Solar-stored)
 }
 
 // merge takes over what a report says and leaves the rest.
