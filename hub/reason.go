@@ -19,7 +19,10 @@ const (
 	WhyShort    WhyKind = "short"      // Short of the energy will be missing at Deadline; Energy of it fits
 	WhyNoRoom   WhyKind = "no_room"    // it cannot be fitted in at all
 	WhyRunning  WhyKind = "running"    // runs until To, as it may not pause
+	WhyBegun    WhyKind = "begun"      // a person wants it now: runs until To
+	WhySurplus  WhyKind = "surplus"    // runs on surplus alone until Deadline
 	WhyNoCar    WhyKind = "no_car"     // waits for a car to be connected
+	WhyDeaf     WhyKind = "deaf"       // does not follow its commands; is tried again at To
 	WhyWarm     WhyKind = "warm"       // on for Takes to keep a temperature between Coldest, at From, and Final
 	WhyTooCold  WhyKind = "warm_short" // the same, and colder than Wanted because heat would cost more than it is worth
 )
@@ -66,8 +69,14 @@ func (w Why) String() string {
 		return "does not run: it cannot be fitted in " + w.inTime()
 	case WhyRunning:
 		return fmt.Sprintf("runs until %s, as it may not pause", w.clock(w.To))
+	case WhyBegun:
+		return "runs now, until " + w.clock(w.To)
+	case WhySurplus:
+		return "runs on surplus alone until " + w.clock(w.Deadline)
 	case WhyNoCar:
 		return "waits for a car to be connected"
+	case WhyDeaf:
+		return "does not follow its commands; it is tried again at " + w.clock(w.To)
 	case WhyWarm, WhyTooCold:
 		return w.warm()
 	}

@@ -63,6 +63,9 @@ func TestWhy(t *testing.T) {
 		{"no room", hub.Why{Kind: hub.WhyNoRoom}, "does not run: it cannot be fitted in before the plan ends"},
 		{"no room before a deadline", hub.Why{Kind: hub.WhyNoRoom, Deadline: at(7, 0)}, "does not run: it cannot be fitted in before 07:00"},
 		{"running", hub.Why{Kind: hub.WhyRunning, To: at(1, 10)}, "runs until 01:10, as it may not pause"},
+		{"begun", hub.Why{Kind: hub.WhyBegun, To: at(1, 10)}, "runs now, until 01:10"},
+		{"surplus", hub.Why{Kind: hub.WhySurplus, Deadline: at(31, 0)}, "runs on surplus alone until Thu 07:00"},
+		{"deaf", hub.Why{Kind: hub.WhyDeaf, To: at(1, 16)}, "does not follow its commands; it is tried again at 01:16"},
 		{"no car", hub.Why{Kind: hub.WhyNoCar}, "waits for a car to be connected"},
 		{
 			"warm",

@@ -454,3 +454,5 @@ func (g *guard) holdSilent(device, cause string, now time.Time) *hold {
 	}
 	return g.hold(device, hub.GuardSilent, cause, now)
 }
+
+func clockOf(t time.Time, loc *time.Location) string { return t.In(loc).Format("15:04") }

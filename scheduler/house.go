@@ -24,7 +24,7 @@ type Inputs struct {
 	Former      *Plan
 	FormerStart time.Time
 	Gain        hub.MicroEuro
-	Effort      int // passes of the search; 0: as many as Solve thinks right
+	Anew        bool // look everywhere, not only near Former
 }
 
 // job is a device's job as the planner sees it.
@@ -35,7 +35,7 @@ type wish struct {
 	left     time.Duration
 	profile  []float64 // W per slot of a run that may not pause
 	fixed    bool      // runs and may not pause: it goes on, and is no choice any more
-	idle     string    // why it can not run now although it wants to; "" if it can
+	idle     hub.Why   // why it can not run now although it wants to; of no kind if it can
 }
 
 // PlanHouse makes the plan of the house: every device on Auto with a schedule
@@ -49,7 +49,7 @@ func PlanHouse(in Inputs) (*hub.Plan, *Plan, error) {
 	wishes := in.wishes()
 	for i := range wishes {
 		switch w := &wishes[i]; {
-		case w.idle != "" || w.surplus():
+		case w.idle.Kind != "" || w.surplus():
 		case w.fixed:
 			addFixed(p.BaseLoad, in, w)
 		default:
@@ -64,7 +64,7 @@ func PlanHouse(in Inputs) (*hub.Plan, *Plan, error) {
 	grid := newGrid(in, p, solved)
 	for i := range wishes {
 		switch w := &wishes[i]; {
-		case !w.fixed || w.idle != "":
+		case !w.fixed || w.idle.Kind != "":
 		case w.begun():
 			addFixed(grid.begun, in, w)
 		default:
@@ -196,9 +196,9 @@ func (in *Inputs) wishes() []wish {
 		}
 		switch {
 		case d.Role == hub.RoleCharger && d.Has&hub.ReportPlugged != 0 && !d.Plugged:
-			w.idle = "waits for a car to be connected"
+			w.idle.Kind = hub.WhyNoCar
 		case job.DeafUntil.After(in.Now):
-			w.idle = fmt.Sprintf("does not follow its commands; it is tried again at %s", clockOf(job.DeafUntil, in.Zone))
+			w.idle.Kind, w.idle.To = hub.WhyDeaf, job.DeafUntil
 		}
 		if w.left <= 0 && !w.fixed {
 			continue

@@ -171,7 +171,7 @@ func (l *Loop) Preview(d hub.Device, s hub.Schedule) (hub.Planned, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in := l.gather(devices, now)
-	in.Former, in.Effort = nil, previewEffort
+	in.Former = nil
 	in.Jobs = map[string]*Job{d.ID: {Deadline: deadline, Seen: now}}
 	for id, j := range l.jobs {
 		if id != d.ID {
@@ -185,10 +185,6 @@ func (l *Loop) Preview(d hub.Device, s hub.Schedule) (hub.Planned, error) {
 	planned, _ := plan.Of(d.ID)
 	return planned, nil
 }
-
-// previewEffort bounds the search of a preview: a number, not a time, so that
-// the same house gets the same answer on a fast and on a busy machine.
-const previewEffort = 40
 
 // previewed is devices with another schedule for one of them.
 func previewed(devices []hub.DeviceState, id string, s hub.Schedule) []hub.DeviceState {

@@ -37,14 +37,19 @@ func Solve(p *Problem, opt Options) (*Plan, error) {
 	s := newSearch(h, opt)
 	s.run(p)
 	plan := s.plan(p)
+	s.reasons(p, plan)
+	s.certify(plan)
+	return plan, nil
+}
+
+// reasons says in plan, which is the search's best, why each load runs when it does.
+func (s *search) reasons(p *Problem, plan *Plan) {
 	for i := range p.Loads {
 		entry := plan.Loads[p.Loads[i].ID]
 		entry.Why = s.why(p, i)
 		entry.Reason = entry.Why.String()
 		plan.Loads[p.Loads[i].ID] = entry
 	}
-	s.certify(plan)
-	return plan, nil
 }
 
 // certify adds the lower bound and the price of load to a plan. With a budget in time it may take a third of that on top.

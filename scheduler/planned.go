@@ -1,7 +1,6 @@
 package scheduler
 
 import (
-	"fmt"
 	"math"
 	"time"
 
@@ -15,30 +14,36 @@ func eur(m hub.MicroEuro, known bool) float64 {
 	return float64(m) / 1e6
 }
 
-// plannedOf says in the house's words what the plan does with one device.
+// plannedOf says what the plan does with one device, and why.
 func plannedOf(in Inputs, w *wish, solved *Plan, grid grid) hub.Planned {
 	d := w.state.Device
-	full := d.OnPower(d.MaxAmps)
-	out := hub.Planned{Device: d.ID, Deadline: w.deadline, Need: hub.Energy(full, w.left), When: d.Schedule.When}
+	out := hub.Planned{Device: d.ID, Deadline: w.deadline, Need: hub.Energy(d.OnPower(d.MaxAmps), w.left), When: d.Schedule.When}
 	switch {
-	case w.idle != "":
-		out.Reason = w.idle
-		return out
+	case w.idle.Kind != "":
+		out.Why = w.idle
 	case w.surplus():
 		if out.Need = max(1, out.Need); d.Schedule.Open() {
 			out.Need = 1 // it takes what there is; more than nothing is wanted
 		}
-		out.Reason = fmt.Sprintf("runs on surplus alone until %s", clockOf(w.deadline, in.Zone))
-		return out
+		out.Why.Kind = hub.WhySurplus
 	case w.fixed:
 		end := w.end(&in)
-		out.Runs = []hub.Run{{Device: d.ID, Start: in.Now, End: end, Amps: d.MaxAmps, Power: full}}
-		out.Reason = fmt.Sprintf("runs until %s, as it may not pause", clockOf(end, in.Zone))
-		if d.Schedule.When == hub.WhenNow {
-			out.Reason = fmt.Sprintf("runs now, until %s", clockOf(end, in.Zone))
+		out.Runs = []hub.Run{{Device: d.ID, Start: in.Now, End: end, Amps: d.MaxAmps, Power: d.OnPower(d.MaxAmps)}}
+		out.Why.Kind, out.Why.To = hub.WhyRunning, end
+		if w.begun() {
+			out.Why.Kind = hub.WhyBegun
 		}
-		return out
+	default:
+		placed(&out, in, w, solved, grid)
 	}
+	out.Why.Now, out.Why.Deadline = in.Now.In(in.Zone), w.deadline
+	out.Reason = out.Why.String()
+	return out
+}
+
+// placed fills in what the plan has chosen for a device.
+func placed(out *hub.Planned, in Inputs, w *wish, solved *Plan, grid grid) {
+	d := w.state.Device
 	power := powers(d, w, solved.Loads[d.ID], len(in.Slots))
 	out.Runs = runsOf(d, in.Slots, power)
 	trimRun(out.Runs, w)
@@ -48,7 +53,7 @@ func plannedOf(in Inputs, w *wish, solved *Plan, grid grid) hub.Planned {
 		copyProfile(draws, w.profile, solved.Loads[d.ID].Start)
 	}
 	out.Cost = grid.cost(draws, draws)
-	out.CostNow = grid.cost(startingNow(w, full, len(in.Slots)), draws)
+	out.CostNow = grid.cost(startingNow(w, d.OnPower(d.MaxAmps), len(in.Slots)), draws)
 	for _, m := range solved.Missed {
 		if m.Load == d.ID {
 			out.Short = shortOf(m, out.Need)
@@ -57,8 +62,12 @@ func plannedOf(in Inputs, w *wish, solved *Plan, grid grid) hub.Planned {
 	if d.Schedule.MayPause {
 		out.Worth = worthOf(in, power, solved.LoadValue, out.Short > 0)
 	}
-	out.Reason = reasonOf(in, w, out)
-	return out
+	out.Why = solved.Loads[d.ID].Why
+	if last := len(out.Runs) - 1; last >= 0 && out.Runs[last].End.Before(out.Why.To) {
+		cut := out.Why.To.Sub(out.Runs[last].End)
+		out.Why.To, out.Why.Takes = out.Runs[last].End, out.Why.Takes-cut
+		out.Why.Energy = max(0, out.Why.Energy-hub.Energy(out.Runs[last].Power, cut))
+	}
 }
 
 // worthOf is what a kWh now is worth to a device that may pause: the price of
@@ -246,34 +255,4 @@ func bill(s hub.Slot, w float64) float64 {
 		price = s.Export
 	}
 	return w * slotHours / 1000 * float64(price)
-}
-
-func clockOf(t time.Time, loc *time.Location) string { return t.In(loc).Format("15:04") }
-
-// reasonOf is one sentence on why the runs lie where they lie.
-func reasonOf(in Inputs, w *wish, p hub.Planned) string {
-	if len(p.Runs) == 0 {
-		return fmt.Sprintf("does not fit before %s", clockOf(p.Deadline, in.Zone))
-	}
-	from, to := clockOf(p.Runs[0].Start, in.Zone), clockOf(p.Runs[len(p.Runs)-1].End, in.Zone)
-	text := fmt.Sprintf("%s to %s is the cheapest time before %s", from, to, clockOf(p.Deadline, in.Zone))
-	if !connected(p.Runs) {
-		text = fmt.Sprintf("the cheapest quarters before %s lie between %s and %s", clockOf(p.Deadline, in.Zone), from, to)
-	}
-	if saving := p.CostNow - p.Cost; saving >= 5_000 {
-		text += fmt.Sprintf("; starting now would cost € %s more", saving.Euro())
-	}
-	if p.Short > 0 {
-		text += fmt.Sprintf("; %.1f kWh will be missing", float64(p.Short)/1000)
-	}
-	return text
-}
-
-func connected(runs []hub.Run) bool {
-	for i := 1; i < len(runs); i++ {
-		if !runs[i].Start.Equal(runs[i-1].End) {
-			return false
-		}
-	}
-	return true
 }

@@ -153,8 +153,11 @@ func (l *Loop) replan(s *hub.Snapshot, now time.Time, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in := l.gather(s.Devices, now)
-	if why == becauseAsked {
+	switch why {
+	case becauseAsked:
 		in.Former = nil
+	case becausePrices:
+		in.Anew = true
 	}
 	plan, solved, err := PlanHouse(in)
 	if err != nil {

@@ -3,6 +3,7 @@ package scheduler
 import (
 	"math"
 	"slices"
+	"time"
 
 	"homehub/hub"
 )
@@ -11,83 +12,75 @@ import (
 // save more than in.Gain to replace it: a plan that changes its mind every
 // quarter of an hour for a tenth of a cent wears relays and patience.
 func (in *Inputs) solve(p *Problem) (*Plan, error) {
-	former := in.former(p)
-	fresh, err := Solve(p, Options{Iterations: in.Effort, Warm: former})
-	if err != nil || former == nil {
+	shift := in.shift(p)
+	opt := Options{}
+	if shift >= 0 && !in.Anew {
+		opt.Warm = in.Former.Shifted(shift, p.Slots)
+	}
+	fresh, err := Solve(p, opt)
+	if err != nil || shift < 0 {
 		return fresh, err
 	}
-	kept, cost := staying(p, former, fresh)
-	if kept != nil && cost-fresh.Cost <= eur(in.Gain, true) {
+	former := in.former(p, shift)
+	if former == nil {
+		return fresh, nil
+	}
+	kept := staying(p, former, fresh)
+	if kept != nil && kept.Cost-fresh.Cost <= eur(in.Gain, true) {
 		return kept, nil
 	}
 	return fresh, nil
 }
 
-// former is the former plan with its slots counted as those of p, or nil if it
-// does not know every load of p.
-func (in *Inputs) former(p *Problem) *Plan {
-	if in.Former == nil || len(p.Loads) == 0 {
-		return nil
+// shift is how many slots of the former plan are over when p begins, or -1 if
+// there is none that reaches into it.
+func (in *Inputs) shift(p *Problem) int {
+	if in.Former == nil {
+		return -1
 	}
 	shift := int(math.Round(p.Start.Sub(in.FormerStart).Hours() / slotHours))
-	if shift < 0 || shift >= p.Slots {
-		return nil
+	if shift >= p.Slots {
+		return -1
 	}
-	out := &Plan{Format: PlanFormat, Problem: p.Name, Loads: map[string]LoadPlan{}}
+	return max(shift, -1)
+}
+
+// former is the former plan with its slots counted as those of p, or nil if it
+// does not know every load of p.
+func (in *Inputs) former(p *Problem, shift int) *Plan {
 	for i := range p.Loads {
 		l := &p.Loads[i]
 		entry, ok := in.Former.Loads[l.ID]
 		if !ok || entry.Kind != l.Kind || l.Kind == KindProfile && entry.Start < shift {
 			return nil
 		}
-		entry.Amps, entry.On = shifted(entry.Amps, shift, p.Slots), shifted(entry.On, shift, p.Slots)
-		if l.Kind == KindProfile {
-			entry.Start -= shift
-		}
-		out.Loads[l.ID] = entry
 	}
-	return out
-}
-
-// shifted drops the first slots of v and makes it n long.
-func shifted(v []int, by, n int) []int {
-	if v == nil {
+	if len(p.Loads) == 0 {
 		return nil
 	}
-	out := make([]int, n)
-	copy(out, v[min(by, len(v)):])
-	return out
+	return in.Former.Shifted(shift, p.Slots)
 }
 
 // staying is the former plan as a plan of p, with the battery's best answer to
-// it, and what it costs; nil if it misses what fresh does not.
-func staying(p *Problem, former, fresh *Plan) (kept *Plan, cost float64) {
-	plan := *fresh
-	plan.Loads = former.Loads
-	plan.CurtailW = nil
+// it; nil if it misses what fresh does not.
+func staying(p *Problem, former, fresh *Plan) *Plan {
+	if len(fresh.Missed) > 0 {
+		return nil // what is late or short is planned anew each time
+	}
 	tolerant := tolerate(p, former)
-	if p.Battery != nil {
-		bare := *tolerant
-		bare.Loads, bare.BaseLoad = nil, slices.Clone(p.BaseLoad)
-		for _, l := range p.Loads {
-			for t, w := range powersOf(l, former.Loads[l.ID], p.Slots) {
-				bare.BaseLoad[t] += w
-			}
-		}
-		answer, err := Solve(&bare, Options{})
-		if err != nil {
-			return nil, 0
-		}
-		plan.BatteryW, plan.CurtailW, plan.StorageValue = answer.BatteryW, answer.CurtailW, answer.StorageValue
+	s := newSearch(newHouse(tolerant), Options{Now: time.Now})
+	if !s.fromWarm(tolerant, former) {
+		return nil
 	}
-	ev, err := tolerant.Evaluate(&plan)
-	if err != nil || !ev.Feasible || len(ev.Missed) > len(fresh.Missed) || len(fresh.Missed) > 0 {
-		return nil, 0 // what is late or short is planned anew each time
+	plan := s.plan(tolerant)
+	s.reasons(tolerant, plan)
+	ev, err := tolerant.Evaluate(plan)
+	if err != nil || !ev.Feasible || len(ev.Missed) > 0 {
+		return nil
 	}
-	plan.Cost, plan.PeakW = ev.Cost, ev.PeakW
-	plan.LowerBound = min(fresh.LowerBound, ev.Cost)
+	plan.LowerBound, plan.LoadValue = min(fresh.LowerBound, plan.Cost), fresh.LoadValue
 	plan.Gap = plan.Cost - plan.LowerBound
-	return &plan, ev.Cost
+	return plan
 }
 
 // tolerate is p with what each load needs set to what plan gives it, where the

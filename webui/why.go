@@ -31,6 +31,12 @@ func (l locale) why(d hub.Planned, now time.Time) string {
 		return l.T("why.noroom", before)
 	case hub.WhyRunning:
 		return l.T("why.running", at(w.To))
+	case hub.WhyBegun:
+		return l.T("why.begun", at(w.To))
+	case hub.WhySurplus:
+		return l.T("why.surplus", before)
+	case hub.WhyDeaf:
+		return l.T("why.deaf", at(w.To))
 	case hub.WhyNothing:
 		return l.T("why.nothing")
 	case hub.WhyNoCar:

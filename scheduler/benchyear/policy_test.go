@@ -2,6 +2,7 @@ package benchyear
 
 import (
 	"math"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -154,10 +155,11 @@ const (
 	farsight     = 48 * perHour
 	usualNeed    = 11000 // Wh, of a car that is not home yet
 	usualArrival = 18
-	readyBefore  = 1    // slots: the car is to be full a quarter of an hour before it is needed, for what the guard may have to cut
-	readyEarly   = 8    // and two hours before where a peak costs money, since the guard then cuts more
+	readyBefore  = 1    // slots: car and boiler are to be ready a quarter of an hour before they are needed, for what the guard may have to cut
+	readyEarly   = 8    // and the car two hours before where a peak costs money, since the guard then cuts more
 	slack        = 1.1  // as long as that leaves a little more than the time it takes
 	behindWh     = 100  // so much less than planned calls for a new plan at once
+	shortWh      = 50   // so much may be missing at a deadline
 	reserveWh    = 1500 // kept in the battery for peaks that nobody foresees, where a peak costs money
 )
 
@@ -170,7 +172,7 @@ func (p *planner) name() string {
 func (p *planner) control() control { return waterValue{} }
 
 func (p *planner) decide(h *home) decision {
-	if cars := h.arrived("car"); p.plan == nil || h.s%perHour == 0 || cars != p.cars || h.behindWh > behindWh {
+	if cars := h.arrived("car"); p.plan == nil || h.s%perHour == 0 || cars != p.cars || h.behindWh > behindWh || p.believesDone(h) {
 		p.replan(h, cars)
 		h.behindWh = 0
 	}
@@ -195,6 +197,19 @@ func (p *planner) decide(h *home) decision {
 		}
 	}
 	return d
+}
+
+// believesDone tells whether the plan has nothing more in mind for a task that is not done: the guard has cut it.
+func (p *planner) believesDone(h *home) bool {
+	for _, t := range h.open() {
+		l, k := p.plan.Loads[t.id], h.s-p.from
+		for _, levels := range [][]int{l.Amps, l.On} {
+			if levels != nil && t.leftWh > shortWh && slices.Max(levels[k:]) == 0 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (p *planner) replan(h *home, cars int) {
@@ -267,22 +282,16 @@ func (p *planner) loads(h *home, q *scheduler.Problem) {
 		l := scheduler.Load{ID: t.id, Earliest: &from, Deadline: &to, MinOnSlots: 2, StartCostEUR: 0.005, RunningSlots: running, Phases: []int{max(1, t.phase)}}
 		switch t.kind {
 		case "car":
-			before := readyBefore
+			early := readyBefore
 			if h.market.capEUR > 0 && !p.foresight {
-				before = readyEarly
+				early = readyEarly
 			}
-			for ; before > 0; before /= 2 {
-				most := slack
-				if before > readyBefore { // never hurry for the early hours
-					most = 2
-				}
-				if aim := t.to - before; float64(aim-max(t.from, h.s))*float64(h.maxA)*h.perAmpW*slotHours > most*leftWh {
-					to = timeOf(aim)
-					break
-				}
-			}
+			to = timeOf(h.aim(t, leftWh, float64(h.maxA)*h.perAmpW, early))
 			l.Kind, l.MinA, l.MaxA, l.Volts, l.Phases, l.NeedWh = scheduler.KindEVSE, h.minA, h.maxA, 230, h.carPhases, leftWh
 		case "boiler":
+			if !p.foresight {
+				to = timeOf(h.aim(t, leftWh, boilerW, readyBefore))
+			}
 			l.Kind, l.PowerW, l.NeedWh = scheduler.KindInterruptible, boilerW, leftWh
 		default:
 			l.Kind, l.ProfileW = scheduler.KindProfile, t.profile
@@ -316,6 +325,20 @@ func (p *planner) loads(h *home, q *scheduler.Problem) {
 			add(&t, t.needWh, 0)
 		}
 	}
+}
+
+// aim is the slot by which a task that needs leftWh and may draw watts is to be done: so many slots early, or as many of them as leave the time it takes.
+func (h *home) aim(t *job, leftWh, watts float64, early int) int {
+	for before := early; before > 0; before /= 2 {
+		most := slack
+		if before > readyBefore { // never hurry for the early hours
+			most = 2
+		}
+		if aim := t.to - before; float64(aim-max(t.from, h.s))*watts*slotHours > most*leftWh {
+			return aim
+		}
+	}
+	return t.to
 }
 
 // usualCar is the car that is expected home on a day, by the owner's rule.

@@ -42,7 +42,7 @@ type home struct {
 
 	s        int
 	content  float64
-	behindWh float64 // what the guard has cut of the car's charge since the last plan
+	behindWh float64 // what the guard has cut of car and boiler since the last plan
 	month    time.Month
 	peakW    float64 // of the month so far
 
@@ -151,6 +151,7 @@ func (h *home) slot(d decision, c control) {
 		if m.boiler > 0 && o.shed {
 			m.others[m.boiler-1] -= boilerW
 			m.boiler = 0
+			h.behindWh += boilerW / 60.
 		}
 		if m.boiler > 0 {
 			boiler.leftWh -= boilerW / 60.
@@ -234,9 +235,10 @@ func (h *home) deadlines() {
 		if t.to != h.s+1 || t.done {
 			continue
 		}
-		if t.kind == "appliance" || t.leftWh > 50 {
+		if t.kind == "appliance" || t.leftWh > shortWh {
 			h.bill.missed++
 			h.bill.shortWh += t.leftWh
+			h.t.Logf("missed: %s by %.0f Wh at %s", t.id, t.leftWh, timeOf(t.to).In(h.market.zone).Format("Mon 2006-01-02 15:04"))
 		}
 		t.done = true
 	}
