@@ -281,6 +281,33 @@ func TestAPlanStaysForSmallGains(t *testing.T) {
 	}
 }
 
+// A limit from outside moves a run to after it, and back when it is withdrawn.
+func TestALimitFromOutsideIsPlannedAround(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStreet(t, scheduler.Connection{}, memory{}, evse("car", 16, hub.Schedule{ReadyBy: 600, Energy: 3600, MayPause: true, Days: hub.EveryDay}))
+		limit := func(l hub.Limit, from int) {
+			t.Helper()
+			if err := s.hub.SetLimit(l); err != nil {
+				t.Fatal(err)
+			}
+			s.live(time.Minute)
+			if p := s.planned("car"); len(p.Runs) == 0 || p.Runs[0].Start.Hour() != from || p.Short > 0 {
+				t.Errorf("planned %+v, want a start at %d", p.Runs, from)
+			}
+		}
+		s.live(time.Minute)
+		limit(hub.Limit{}, 1)
+		limit(hub.Limit{Watts: 1000, Source: "the grid operator", Until: time.Now().Truncate(time.Hour).Add(3 * time.Hour)}, 3)
+		limit(hub.Limit{}, 1)
+		limit(hub.Limit{Watts: 3000, Source: "the grid operator"}, 1) // till it is withdrawn: less at a time
+		for _, r := range s.planned("car").Runs {
+			if r.Power > 2700 {
+				t.Errorf("planned %+v beside 300 W of the house, 3000 W are allowed", r)
+			}
+		}
+	})
+}
+
 // What the house takes beyond the forecast makes another plan.
 func TestADeviationMakesAPlan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

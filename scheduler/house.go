@@ -16,6 +16,7 @@ type Inputs struct {
 	Devices    []hub.DeviceState
 	Jobs       map[string]*Job // by device
 	Connection Connection
+	Limit      hub.Limit          // from outside
 	MonthPeak  hub.Watt           // highest quarter of this month so far, for the capacity tariff
 	Profiles   map[string]Profile // what appliances draw in their runs, by device
 
@@ -128,6 +129,15 @@ func (in *Inputs) limits(p *Problem) {
 		p.BasePhaseShare, p.PVPhases = [3]float64{1}, []int{1}
 	}
 	p.Limits.ImportW = watts
+	if in.Limit.ActiveAt(in.Now) {
+		p.Limits.SlotImportW = make([]float64, len(in.Slots))
+		for i, s := range in.Slots {
+			p.Limits.SlotImportW[i] = watts
+			if in.Limit.Until.IsZero() || s.Start.Before(in.Limit.Until) {
+				p.Limits.SlotImportW[i] = float64(in.Limit.Watts)
+			}
+		}
+	}
 	if c.PeakFloor > 0 {
 		p.Limits.Capacity = &CapacityTariff{
 			EURPerKW: float64(c.PeakPrice) / 1e6 / 12, MonthPeakSoFarW: float64(in.MonthPeak), FloorW: float64(c.PeakFloor),

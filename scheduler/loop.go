@@ -167,10 +167,11 @@ func (l *Loop) Preview(d hub.Device, s hub.Schedule) (hub.Planned, error) {
 	if !ok {
 		return hub.Planned{}, hub.FieldErrorf("days", "leave no day on which this could run")
 	}
-	devices := previewed(l.cfg.House.Snapshot().Devices, d.ID, s)
+	live := l.cfg.House.Snapshot()
+	live.Devices = previewed(live.Devices, d.ID, s)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	in := l.gather(devices, now)
+	in := l.gather(&live, now)
 	in.Former = nil
 	in.Jobs = map[string]*Job{d.ID: {Deadline: deadline, Seen: now}}
 	for id, j := range l.jobs {

@@ -112,6 +112,9 @@ func (h *house) connection(p *Problem) {
 	for t := range h.n {
 		h.free[t] = h.base[t] - h.pv[t]
 		h.top[t] = max(p.Limits.ImportW, h.free[t])
+		if p.Limits.SlotImportW != nil {
+			h.top[t] = max(min(p.Limits.ImportW, p.Limits.SlotImportW[t]), h.free[t])
+		}
 		h.low[t] = math.Inf(-1)
 		if p.Limits.ExportW != nil {
 			h.low[t] = -*p.Limits.ExportW

@@ -76,6 +76,7 @@ type Limits struct {
 	ExportW      *float64        `json:"export_w"`        // nil: no cap
 	PhaseImportW *[3]float64     `json:"phase_import_w"`  // fuse of each phase; nil: none
 	Capacity     *CapacityTariff `json:"capacity_tariff"` // nil: none
+	SlotImportW  []float64       `json:"-"`               // of each slot, beside ImportW; nil: none. The house's alone, the format has no such key
 }
 
 // CapacityTariff prices each local calendar month's highest quarter-hour import above what is free (Flanders).

@@ -22,6 +22,9 @@ func (p *Problem) Check() error {
 	}
 	c.phases("pv_phases", p.PVPhases)
 	c.limits(&p.Limits)
+	if p.Limits.SlotImportW != nil {
+		c.powers("limits.slot_import_w", p.Limits.SlotImportW, p.Slots)
+	}
 	if p.Limits.Capacity != nil {
 		_, err := time.LoadLocation(p.Zone)
 		c.must(err == nil, "zone", "%q is not a known time zone", p.Zone)

@@ -84,6 +84,10 @@ func (l *Loop) askedSum(s *hub.Snapshot, now time.Time) uint64 {
 			word(0)
 		}
 	}
+	if s.Limit.ActiveAt(now) {
+		word(int64(s.Limit.Watts))
+		word(s.Limit.Until.Unix())
+	}
 	for i := range s.Devices {
 		d := &s.Devices[i]
 		if !d.Driven() {
@@ -152,7 +156,7 @@ func (l *Loop) deviation(s *hub.Snapshot, now time.Time) bool {
 func (l *Loop) replan(s *hub.Snapshot, now time.Time, why string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	in := l.gather(s.Devices, now)
+	in := l.gather(s, now)
 	switch why {
 	case becauseAsked:
 		in.Former = nil
@@ -175,11 +179,11 @@ func (l *Loop) replan(s *hub.Snapshot, now time.Time, why string) {
 }
 
 // gather collects what a plan is made from; l.mu is held.
-func (l *Loop) gather(devices []hub.DeviceState, now time.Time) Inputs {
-	n := horizon(devices, now, l.cfg.Zone)
+func (l *Loop) gather(s *hub.Snapshot, now time.Time) Inputs {
+	n := horizon(s.Devices, now, l.cfg.Zone)
 	in := Inputs{
 		Now: now, Zone: l.cfg.Zone, Slots: l.prices.slots(l.cfg.Outlook, now, n),
-		Devices: devices, Jobs: l.jobs, Connection: l.cfg.Connection, Profiles: l.profiles, MonthPeak: l.month,
+		Devices: s.Devices, Jobs: l.jobs, Connection: l.cfg.Connection, Limit: s.Limit, Profiles: l.profiles, MonthPeak: l.month,
 		Former: l.plan, FormerStart: l.start, Gain: l.cfg.Gain,
 	}
 	in.Base, in.PV = l.cfg.Outlook.Forecast(now, len(in.Slots))
