@@ -3,6 +3,8 @@ package benchyear
 import (
 	"math"
 	"testing"
+
+	"homehub/scheduler"
 )
 
 // The guard stands above the plan: fuses and the quarter's peak first, then what stored energy is worth.
@@ -50,5 +52,39 @@ func TestWaterValue(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}
 		})
+	}
+}
+
+// What the guard may cut has its time before the deadline, unless that makes the task hurry.
+func TestAim(t *testing.T) {
+	h := &home{connection: threePhase}
+	for _, c := range []struct {
+		leftWh float64
+		early  int
+		want   int
+	}{
+		{4500, readyBefore, 39},
+		{19000, readyBefore, 40}, // 9.5 h of 10: there is nothing to spare
+		{4500, readyEarly, 32},
+		{9000, readyEarly, 38}, // a quarter of the early hours is what leaves twice the time it takes
+	} {
+		if got := h.aim(&job{to: 40}, c.leftWh, boilerW, c.early); got != c.want {
+			t.Errorf("%.0f Wh, %d slots early: aims at %d, want %d", c.leftWh, c.early, got, c.want)
+		}
+	}
+}
+
+// A task that the plan has nothing more in mind for, although the guard has cut it, is planned anew.
+func TestBelievesDone(t *testing.T) {
+	plan := &scheduler.Plan{Loads: map[string]scheduler.LoadPlan{"boiler": {On: []int{1, 1, 0, 0}}}}
+	for _, c := range []struct {
+		s      int
+		leftWh float64
+		want   bool
+	}{{1, 500, false}, {2, 67, true}, {2, 40, false}} {
+		h := &home{s: c.s, tasks: []task{{job: job{id: "boiler", kind: "boiler", to: 4}, leftWh: c.leftWh}}}
+		if got := (&planner{plan: plan}).believesDone(h); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
 	}
 }
