@@ -180,7 +180,9 @@ func (l locale) planned(d hub.Planned, plan *hub.Plan, now time.Time) *plannedVi
 	if plan != nil {
 		v.Strip = l.strip(plan.Slots, d.Runs, now)
 	}
-	if len(d.Runs) > 0 {
+	// A run that goes on in any case is part of what the house uses: the plan
+	// has no cost of its own for it.
+	if len(d.Runs) > 0 && d.Why.Kind != hub.WhyRunning {
 		v.Cost = l.T("cost", l.euro(d.Cost))
 		if saved := d.CostNow - d.Cost; saved > 0 {
 			v.Cost = l.T("cost.saved", l.euro(d.Cost), l.euro(d.CostNow))
