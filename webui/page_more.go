@@ -104,6 +104,9 @@ func (s *Server) netCard(r *http.Request, l locale) *netCard {
 		return nil
 	}
 	n := s.cfg.NetName()
+	if n.Host == "" && n.Problem == "" && len(n.Addrs) == 0 {
+		return nil // a demo is not announced
+	}
 	c := &netCard{Host: n.Host}
 	if n.Problem != "" {
 		c.Problem = sentence(problemText{Message: n.Problem})
