@@ -61,7 +61,7 @@ func planJourneys() []journey {
 			b.set("#dev-boiler input[name=amount]", "1.5")
 			b.click("#dev-boiler .days label:nth-of-type(1) span")
 			b.wait("document.getElementById('pre-boiler').textContent.includes('Preview for 06:15.')")
-			b.click("#dev-boiler .editor button.main")
+			b.tap("#dev-boiler .editor button.main")
 			b.flash("Saved.")
 			if s := b.schedule("boiler"); s == nil || s.ReadyBy != 6*60+15 || s.Minutes != 90 || s.Days != 1<<time.Monday {
 				b.t.Errorf("the plan is %+v", s)
@@ -76,7 +76,7 @@ func planJourneys() []journey {
 			b.click("#dev-boiler .editor summary")
 			b.set("#dev-boiler input[name=amount]", "2,5")
 			b.do(chromedp.SetValue(chromedp.CSS("#dev-boiler select[name=unit]"), "kwh"))
-			b.click("#dev-boiler .editor button.main")
+			b.tap("#dev-boiler .editor button.main")
 			b.flash("Opgeslagen.")
 			if s := b.schedule("boiler"); s == nil || s.Energy != 2500 || s.Days != 0 {
 				b.t.Errorf("the plan is %+v", s)
@@ -92,7 +92,7 @@ func planJourneys() []journey {
 			b.open("/plan")
 			b.click("#dev-boiler .editor summary")
 			b.set("#dev-boiler input[name=amount]", "a lot")
-			b.click("#dev-boiler .editor button.main")
+			b.tap("#dev-boiler .editor button.main")
 			b.wait("document.querySelector('#flash [role=alert]')?.textContent.includes('give a number above 0')")
 			if got := eval[string](b, "document.querySelector('#dev-boiler input[name=amount]').value"); got != "a lot" {
 				b.t.Errorf("what was typed is now %q", got)
@@ -106,7 +106,7 @@ func planJourneys() []journey {
 			b.open("/plan")
 			b.click("#dev-washer .editor summary")
 			b.set("#dev-washer input[name=amount]", "5")
-			b.click("#dev-washer .editor button.main")
+			b.tap("#dev-washer .editor button.main")
 			b.flash("Saved.")
 			if b.schedule("washer").Minutes != 300 {
 				b.t.Fatal("it was not saved")

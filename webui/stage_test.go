@@ -167,6 +167,14 @@ func (b *tab) flash(text string) {
 	b.wait("document.getElementById('flash')?.textContent.includes(" + quote(text) + ")")
 }
 
+// tap clicks a button that a preview which is still on its way would move
+// from under the pointer.
+func (b *tab) tap(sel string) {
+	b.t.Helper()
+	b.taps++
+	b.js("document.querySelector(" + quote(sel) + ").click()")
+}
+
 // js runs a script in the page.
 func (b *tab) js(script string) {
 	b.t.Helper()

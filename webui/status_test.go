@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -93,8 +94,21 @@ func TestAFeedIsDeletedByNameAndCanBeKept(t *testing.T) {
 func TestAFeedGoesAfterTenMinutes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var d webui.Deletions
-		gone := ""
-		plan := func(name string) { d.Plan(name, 10*time.Minute, func() { gone += name + " " }) }
+		var mu sync.Mutex // guards list
+		list := ""
+		gone := func() string {
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			return list
+		}
+		plan := func(name string) {
+			d.Plan(name, 10*time.Minute, func() {
+				mu.Lock()
+				defer mu.Unlock()
+				list += name + " "
+			})
+		}
 		plan("a")
 		plan("b")
 		plan("a") // asked again: the time begins anew
@@ -102,17 +116,17 @@ func TestAFeedGoesAfterTenMinutes(t *testing.T) {
 			t.Error("b is kept once")
 		}
 		time.Sleep(10*time.Minute - time.Second)
-		if synctest.Wait(); gone != "" {
+		if gone := gone(); gone != "" {
 			t.Errorf("too early: %s", gone)
 		}
 		time.Sleep(2 * time.Second)
-		if synctest.Wait(); gone != "a " {
+		if gone := gone(); gone != "a " {
 			t.Errorf("gone: %q", gone)
 		}
 		plan("c")
 		d.Close()
 		time.Sleep(time.Hour)
-		if synctest.Wait(); gone != "a " {
+		if gone := gone(); gone != "a " {
 			t.Errorf("a hub that ends deletes nothing: %q", gone)
 		}
 	})
