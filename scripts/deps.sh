@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what the tests need beyond Go: the npm packages, and chromium as
-# root on Debian. Elsewhere it says in one line what to install; in CI that is
+# Installs what the tests need beyond Go: the npm packages, and as root on
+# Debian chromium and a few tools. Elsewhere it says in one line what to install; in CI that is
 # a failure, so that no browser test is skipped unseen.
 set -eu
 cd "$(dirname "$0")/.."
@@ -23,6 +23,16 @@ if ! command -v chromium >/dev/null 2>&1; then
 		missing "the browser tests need chromium: sudo apt-get install chromium" || exit 1
 	fi
 fi
+# dig asks the hub's name over the wires of a network of namespaces (ip), and
+# mkfs.ext4 makes the disks that the power is cut of.
+for need in dig:bind9-dnsutils ip:iproute2 mkfs.ext4:e2fsprogs; do
+	command -v "${need%%:*}" >/dev/null 2>&1 && continue
+	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need##*:}" >/dev/null
+	else
+		missing "some tests need ${need%%:*}: sudo apt-get install ${need##*:}" || exit 1
+	fi
+done
 if ! command -v gcc >/dev/null 2>&1; then
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
