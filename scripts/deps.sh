@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what the tests need beyond Go: the npm packages, and as root on
-# Debian chromium and a few tools. Elsewhere it says in one line what to install; in CI that is
-# a failure, so that no browser test is skipped unseen.
+# Debian chromium and a few tools. Elsewhere it says in one line what to
+# install; in CI that is a failure, so that no test is skipped unseen.
 set -eu
 cd "$(dirname "$0")/.."
 missing() {
