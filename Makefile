@@ -45,7 +45,7 @@ bench: ## benchmarks of every package
 
 # bench is a module of its own, so that nothing of the peers comes near the
 # product. BENCH is what of it needs none of them.
-BENCH := ./crash ./cmd/crash ./disk ./work
+BENCH := ./crash ./cmd/crash ./disk
 
 peers: ## the storage engine beside its peers: bytes to the card, queries
 	cd bench && $(GO) vet ./... && $(GO) test ./engine && $(GO) run ./cmd/peers write queries

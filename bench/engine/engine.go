@@ -6,14 +6,14 @@ import (
 	"slices"
 	"time"
 
-	"homehub/bench/work"
+	"homehub/internal/workload"
 )
 
 // Config is what an engine is opened with.
 type Config struct {
 	Dir   string
 	Ring  string // raw partition for homehub's ring; empty: a file
-	Feeds []work.Feed
+	Feeds []workload.Feed
 	Now   func() time.Time // of the work
 	// Bulk fills an engine with years: nothing need be durable before Close.
 	Bulk bool

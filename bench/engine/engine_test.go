@@ -7,7 +7,7 @@ import (
 	"time"
 	_ "time/tzdata"
 
-	"homehub/bench/work"
+	"homehub/internal/workload"
 )
 
 // TestEngines writes three hours of the standard work into every engine and
@@ -19,15 +19,15 @@ func TestEngines(t *testing.T) {
 	for _, k := range Kinds() {
 		t.Run(k.Name, func(t *testing.T) {
 			now := start
-			cfg := Config{Dir: t.TempDir(), Feeds: work.Feeds(), Now: func() time.Time { return now }}
+			cfg := Config{Dir: t.TempDir(), Feeds: workload.New(1, 20).Feeds(), Now: func() time.Time { return now }}
 			e, err := k.Open(cfg)
 			if err != nil {
 				t.Fatal(err)
 			}
 			house = house[:0]
-			src := work.New(1)
+			src := workload.New(1, 20)
 			for i := range rows {
-				now = start.Add(time.Duration(i) * work.Interval * time.Second)
+				now = start.Add(time.Duration(i) * workload.Interval * time.Second)
 				row := src.Next(nil)
 				house = append(house, row[2])
 				if err := e.Append(now.Unix(), row); err != nil {
@@ -56,7 +56,7 @@ func TestEngines(t *testing.T) {
 func ask(t *testing.T, e Engine, start int64, vals []float64) {
 	t.Helper()
 	const step = 70
-	end := start + int64(len(vals))*work.Interval
+	end := start + int64(len(vals))*workload.Interval
 	means, err := e.Means(Query{Feed: 2, From: start, To: end, Step: step})
 	if errors.Is(err, errors.ErrUnsupported) {
 		return
@@ -66,7 +66,7 @@ func ask(t *testing.T, e Engine, start int64, vals []float64) {
 	}
 	m := mean{bounds: Query{From: start, To: end, Step: step}.Bounds()}
 	for i, v := range vals {
-		m.add(start+int64(i)*work.Interval, v)
+		m.add(start+int64(i)*workload.Interval, v)
 	}
 	want := m.done()
 	if len(means) != len(want) {

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"homehub/bench/work"
+	"homehub/internal/workload"
 )
 
 // files keeps a feed as emoncms' PHPFina does: a file of float32, whose place
@@ -37,7 +37,7 @@ func openFiles(c Config, each bool) (Engine, error) {
 	if err == nil {
 		e.start = int64(binary.LittleEndian.Uint64(meta))
 	} else if errors.Is(err, os.ErrNotExist) {
-		e.start = c.Now().Unix() / work.Interval * work.Interval
+		e.start = c.Now().Unix() / workload.Interval * workload.Interval
 		err = os.WriteFile(filepath.Join(c.Dir, "meta"), binary.LittleEndian.AppendUint64(nil, uint64(e.start)), 0o600)
 	}
 	return e, err
@@ -52,7 +52,7 @@ func (e *files) Flush(int64) error {
 		for _, r := range e.rows {
 			b = binary.LittleEndian.AppendUint32(b, math.Float32bits(float32(r.vals[i])))
 		}
-		if _, err := f.WriteAt(b, (e.rows[0].at-e.start)/work.Interval*4); err != nil {
+		if _, err := f.WriteAt(b, (e.rows[0].at-e.start)/workload.Interval*4); err != nil {
 			return err
 		}
 		if e.each {
@@ -70,8 +70,8 @@ func (e *files) Flush(int64) error {
 
 // sum adds up the points of a file between two instants, in pieces of 64 KiB.
 func (e *files) sum(feed int, from, to int64, piece []byte) (n int, sum float64, err error) {
-	first := max(0, (from-e.start+work.Interval-1)/work.Interval*4)
-	end := (to - e.start + work.Interval - 1) / work.Interval * 4
+	first := max(0, (from-e.start+workload.Interval-1)/workload.Interval*4)
+	end := (to - e.start + workload.Interval - 1) / workload.Interval * 4
 	for at := first; at < end && err == nil; {
 		var got int
 		got, err = e.feeds[feed].ReadAt(piece[:min(int64(len(piece)), end-at)], at)

@@ -9,6 +9,9 @@ import (
 	"math/rand/v2"
 )
 
+// Interval is the time from one step to the next, in seconds.
+const Interval = 10
+
 // Feed describes one of the feeds.
 type Feed struct {
 	Name     string

@@ -12,7 +12,7 @@ import (
 	_ "time/tzdata" // Brussels everywhere
 
 	"homehub/bench/engine"
-	"homehub/bench/work"
+	"homehub/internal/workload"
 )
 
 const (
@@ -35,7 +35,7 @@ func (r *reply) best(o reply) {
 }
 
 func yearConfig(dir string, now *time.Time) engine.Config {
-	return engine.Config{Dir: dir, Feeds: []work.Feed{{Name: "house"}}, Now: func() time.Time { return *now }}
+	return engine.Config{Dir: dir, Feeds: []workload.Feed{{Name: "house"}}, Now: func() time.Time { return *now }}
 }
 
 // answer opens a year in this process and asks one question, the first time
@@ -51,7 +51,7 @@ func answer(name, question, dir string) error {
 	}
 	var r reply
 	start := time.Now()
-	now := begin.Add(yearRows * work.Interval * time.Second)
+	now := begin.Add(yearRows * workload.Interval * time.Second)
 	e, err := k.Open(yearConfig(dir, &now))
 	if err != nil {
 		return err
@@ -75,7 +75,7 @@ func answer(name, question, dir string) error {
 }
 
 func query(e engine.Engine, question string, zone *time.Location) (n int, sum float64, err error) {
-	q := engine.Query{From: begin.Unix(), To: begin.Unix() + yearRows*work.Interval}
+	q := engine.Query{From: begin.Unix(), To: begin.Unix() + yearRows*workload.Interval}
 	switch question {
 	case "1,000 means":
 		q.Step = (q.To - q.From) / 1000
@@ -111,12 +111,12 @@ func build(k engine.Kind, dir string) error {
 }
 
 func fill(e engine.Engine, now *time.Time) error {
-	src := work.New(2)
+	src := workload.New(2, 1)
 	row := make([]float64, 1)
 	for i := range yearRows {
-		at := begin.Unix() + int64(i)*work.Interval
+		at := begin.Unix() + int64(i)*workload.Interval
 		*now = time.Unix(at, 0)
-		row[0] = src.House()
+		row = src.Next(row)
 		if err := e.Append(at, row); err != nil {
 			return err
 		}
@@ -206,7 +206,7 @@ func agree(a, b reply) error {
 }
 
 func printAnswers(list []*subject) {
-	fmt.Printf("\nOne feed, one year at %d s (%d points), ms; first: of a fresh process, after Open; in brackets the ratio to the first line; best of %d processes.\n\n", work.Interval, yearRows, rounds)
+	fmt.Printf("\nOne feed, one year at %d s (%d points), ms; first: of a fresh process, after Open; in brackets the ratio to the first line; best of %d processes.\n\n", workload.Interval, yearRows, rounds)
 	fmt.Print("| engine | MB | open |")
 	for _, q := range questions {
 		fmt.Printf(" %s, first | warm |", q)

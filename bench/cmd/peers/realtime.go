@@ -9,7 +9,7 @@ import (
 
 	"homehub/bench/disk"
 	"homehub/bench/engine"
-	"homehub/bench/work"
+	"homehub/internal/workload"
 )
 
 // lane is an engine on a file system of its own, fed by the wall clock.
@@ -29,7 +29,7 @@ func newLane(k engine.Kind, mount string, rawRing bool) (*lane, error) {
 		return nil, err
 	}
 	l := &lane{name: k.Name, mount: mount, place: p}
-	cfg := engine.Config{Dir: p.dir, Feeds: work.Feeds(), Now: time.Now}
+	cfg := engine.Config{Dir: p.dir, Feeds: workload.New(1, feedCount).Feeds(), Now: time.Now}
 	if rawRing {
 		l.name += ", ring on a raw partition"
 		if l.ring, err = disk.NewImage(disk.Folder(), 16<<20, false, ""); err != nil {
@@ -97,13 +97,13 @@ func realtimeTable(kinds []engine.Kind, warm, span time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	warmRows, rows := int(warm/time.Second/work.Interval), int(span/time.Second/work.Interval)
+	warmRows, rows := int(warm/time.Second/workload.Interval), int(span/time.Second/workload.Interval)
 	rows = max(1, rows/6) * 6 // whole windows
 	if err := feed(list, warmRows, rows); err != nil {
 		return err
 	}
-	length := time.Duration(rows) * work.Interval * time.Second
-	fmt.Printf("\n%d feeds by the wall clock, %v counted after %v, scaled to a day.\n\n", len(work.Feeds()), length, warm)
+	length := time.Duration(rows) * workload.Interval * time.Second
+	fmt.Printf("\n%d feeds by the wall clock, %v counted after %v, scaled to a day.\n\n", feedCount, length, warm)
 	fmt.Println("| engine | mount noatime and | sectors | MB a day | write IOs | flushes | KiB of a journal commit |")
 	fmt.Println("|---|---|---|---|---|---|---|")
 	perDay := float64(24*time.Hour) / float64(length)
@@ -143,9 +143,9 @@ func (l *lane) report(perDay float64) error {
 // feed gives every lane the same row each 10 s, and flushes them all at the
 // same time once a window. Counting begins in the middle between two flushes.
 func feed(list []*lane, warmRows, rows int) error {
-	tick := time.NewTicker(work.Interval * time.Second)
+	tick := time.NewTicker(workload.Interval * time.Second)
 	defer tick.Stop()
-	src := work.New(1)
+	src := workload.New(1, feedCount)
 	var row []float64
 	for i := range warmRows + rows {
 		if i == warmRows {
@@ -168,7 +168,7 @@ func feed(list []*lane, warmRows, rows int) error {
 			if err := each(list, func(l *lane) error { return l.eng.Flush(at) }); err != nil {
 				return err
 			}
-			fmt.Fprintf(os.Stderr, "%v\n", time.Duration(i+1)*work.Interval*time.Second)
+			fmt.Fprintf(os.Stderr, "%v\n", time.Duration(i+1)*workload.Interval*time.Second)
 		}
 	}
 	<-tick.C

@@ -15,13 +15,14 @@ import (
 
 	"homehub/bench/disk"
 	"homehub/bench/engine"
-	"homehub/bench/work"
+	"homehub/internal/workload"
 )
 
 const (
 	imageSize  = 1 << 30
 	window     = 60
-	rowsPerDay = 86400 / work.Interval
+	feedCount  = 20 // of the standard work
+	rowsPerDay = 86400 / workload.Interval
 )
 
 // begin is when the work starts: a midnight in Brussels, far from a change of
@@ -121,7 +122,7 @@ func writeTable(kinds []engine.Kind, days int) error {
 	if why := disk.Missing(); why != "" {
 		fmt.Printf("No ext4 images (%s): the bytes are those handed to write calls.\n\n", why)
 	}
-	fmt.Printf("%d feeds, one row per %d s, durable per %d s; mean of %d days after the first.\n\n", len(work.Feeds()), work.Interval, window, days-1)
+	fmt.Printf("%d feeds, one row per %d s, durable per %d s; mean of %d days after the first.\n\n", feedCount, workload.Interval, window, days-1)
 	fmt.Println("| engine | MB a day | write IOs | flushes | CPU s | bytes per point |")
 	fmt.Println("|---|---|---|---|---|---|")
 	for _, k := range kinds {
@@ -132,7 +133,7 @@ func writeTable(kinds []engine.Kind, days int) error {
 		n := float64(days - 1)
 		d := last.Sub(first.Stat)
 		fmt.Printf("| %s | %.2f | %.0f | %.0f | %.1f | %.2f |\n", k.Name, float64(d.Bytes)/n/1e6, float64(d.Writes)/n, float64(d.Flushes)/n,
-			(last.cpu-first.cpu).Seconds()/n, float64(last.bytes-first.bytes)/n/float64(rowsPerDay*len(work.Feeds())))
+			(last.cpu-first.cpu).Seconds()/n, float64(last.bytes-first.bytes)/n/float64(rowsPerDay*feedCount))
 	}
 	return nil
 }
@@ -146,21 +147,21 @@ func writeDays(k engine.Kind, days int) (first, last snapshot, err error) {
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	now := begin
-	e, err := k.Open(engine.Config{Dir: p.dir, Feeds: work.Feeds(), Now: func() time.Time { return now }})
+	e, err := k.Open(engine.Config{Dir: p.dir, Feeds: workload.New(1, feedCount).Feeds(), Now: func() time.Time { return now }})
 	if err != nil {
 		return first, last, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
-	src := work.New(1)
+	src := workload.New(1, feedCount)
 	var row []float64
 	for i := range days * rowsPerDay {
-		at := begin.Unix() + int64(i)*work.Interval
+		at := begin.Unix() + int64(i)*workload.Interval
 		now = time.Unix(at, 0)
 		row = src.Next(row)
 		if err := e.Append(at, row); err != nil {
 			return first, last, err
 		}
-		if (i+1)%(window/work.Interval) == 0 {
+		if (i+1)%(window/workload.Interval) == 0 {
 			if err := e.Flush(at); err != nil {
 				return first, last, err
 			}
