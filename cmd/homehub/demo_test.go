@@ -67,7 +67,7 @@ func TestADayOfTheDemo(t *testing.T) {
 	p.until("the day is over", 2*time.Minute, func() bool { return p.live().At.After(planned[1].Add(10 * time.Minute)) })
 	p.checkRun(truths(t, record), planned)
 	p.checkEnergy(truths(t, record))
-	if took := p.stop(); took > 3*time.Second {
+	if took := p.stop(); took > 3*time.Second*patience {
 		t.Errorf("SIGTERM took %v, want at most 3 s", took)
 	}
 }
@@ -129,7 +129,7 @@ func (p *process) hearsTheMirror() {
 		if _, err := strconv.ParseFloat(v, 64); err != nil {
 			p.t.Errorf("homehub/import_w says %q", v)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(10 * time.Second * patience):
 		p.t.Error("no value on homehub/import_w")
 	}
 }

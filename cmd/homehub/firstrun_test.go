@@ -174,7 +174,7 @@ func TestNoticesOnTheHubsOwnBroker(t *testing.T) {
 		if !strings.Contains(m, "This is a test of the notices") {
 			t.Errorf("%s", m)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(10 * time.Second * patience):
 		t.Fatal("nothing arrives")
 	}
 }

@@ -145,20 +145,21 @@ func (p *process) stop() time.Duration {
 		if err != nil {
 			p.t.Errorf("SIGTERM: %v", err)
 		}
-	case <-time.After(20 * time.Second):
-		p.t.Fatal("still there 20 s after SIGTERM")
+	case <-time.After(20 * time.Second * patience):
+		p.t.Fatal("still there long after SIGTERM")
 	}
 	return time.Since(begun)
 }
 
-// until waits for something that happens in another process.
+// until waits for something that happens in another process, for limit on a
+// quiet machine.
 func (p *process) until(what string, limit time.Duration, ok func() bool) {
 	p.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(limit); !ok(); <-tick.C {
+	for end := time.Now().Add(limit * patience); !ok(); <-tick.C {
 		if time.Now().After(end) {
-			p.t.Fatalf("not within %v: %s\n%s", limit, what, p.said())
+			p.t.Fatalf("not within %v: %s\n%s", limit*patience, what, p.said())
 		}
 	}
 }

@@ -145,11 +145,22 @@ func (o *orphanage) kill() time.Time {
 	return o.clock.Now()
 }
 
-// until waits for the house.
+// rush is the speed of a house whose hub runs on the machine's time: slower
+// where the machine is.
+const rush = 200 / (1 + patience/10)
+
+// jolt is the house time of the longest that a busy machine may keep a process
+// from running: what is timed through one can not be told more exactly.
+func (o *orphanage) jolt() time.Duration {
+	return hub.ScaledClock(o.start, o.speed).House(time.Second + 2*time.Second*(patience/10))
+}
+
+// until waits for the house, and for a machine that is slower than the house.
 func (o *orphanage) until(what string, limit time.Duration, ok func() bool) {
 	o.t.Helper()
+	begun := time.Now()
 	for end := o.clock.Now().Add(limit); !ok(); {
-		if o.clock.Now().After(end) {
+		if o.clock.Now().After(end) && time.Since(begun) > 6*time.Second*patience {
 			o.t.Fatalf("not within %v of house time: %s (car %+v, plug %+v)", limit, what, o.house.Car(), o.house.Plug())
 		}
 		if o.clock.Sleep(o.t.Context(), 10*time.Second) != nil {
@@ -171,8 +182,7 @@ func TestAKilledHubLeavesNothingOn(t *testing.T) {
 		ID: "car", Name: "Car", Family: hub.FamilyOpenEVSE, Role: hub.RoleCharger, Topic: "openevse", MinAmps: 6, MaxAmps: 16, Phases: 1,
 		Mode: hub.ModeAuto, Schedule: &hub.Schedule{When: hub.WhenNow, Energy: 3000, MayPause: true, SetAt: start},
 	}
-	o := newOrphanage(t, start, 200, car)
-	slack := hub.ScaledClock(start, o.speed).House(time.Second)
+	o := newOrphanage(t, start, rush, car)
 	for _, after := range []time.Duration{20 * time.Second, 9 * time.Minute} {
 		o.open()
 		o.until("the car charges", 45*time.Minute, // the charger looks for its broker every five real seconds
@@ -180,7 +190,7 @@ func TestAKilledHubLeavesNothingOn(t *testing.T) {
 		_ = o.clock.Sleep(t.Context(), after)
 		died := o.kill()
 		o.until("the car stops by itself", hub.MaxLease+2*time.Minute, func() bool { return !o.house.Car().Charging })
-		if alone := o.clock.Now().Sub(died); alone > hub.MaxLease+time.Minute+slack {
+		if alone := o.clock.Now().Sub(died); alone > hub.MaxLease+time.Minute+o.jolt() {
 			t.Errorf("killed after %v of charging, the car went on for %v", after, alone)
 		}
 	}
@@ -190,7 +200,7 @@ func TestAKilledHubLeavesNothingOn(t *testing.T) {
 	_ = o.clock.Sleep(t.Context(), 2*time.Minute) // the last counter comes within 30 s
 	o.hub.stop()
 	got, counted := o.house.Car().Energy, o.job("car").Delivered
-	if off := got - counted; off < -200 || off > 200 { // a busy second of the machine is 200 Wh
+	if off, missed := got-counted, hub.WattHour(16*230*o.jolt()/time.Hour); off < -missed || off > missed {
 		t.Errorf("the car got %d Wh, and the hub counted %d over its restarts", got, counted)
 	}
 	// The machine may be busy: a second of it is 200 Wh.
@@ -228,7 +238,7 @@ func TestAPlugIsOffOnceTheHubIsBack(t *testing.T) {
 		ID: "plug", Name: "Washer", Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: "emon/smartplug1272", Power: 2000,
 		Mode: hub.ModeAuto, Schedule: &hub.Schedule{When: hub.WhenNow, Minutes: 30, SetAt: start},
 	}
-	o := newOrphanage(t, start, 200, plug)
+	o := newOrphanage(t, start, rush, plug)
 	o.open()
 	o.until("the plug is on", 5*time.Minute, func() bool { return o.house.Plug().On })
 	_ = o.clock.Sleep(t.Context(), 10*time.Minute)

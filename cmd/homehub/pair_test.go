@@ -325,7 +325,7 @@ func (p *process) logInReaches(logIn []string) {
 	defer c.Disconnect(0)
 	p.until("the pairing is complete", 5*time.Second, func() bool { return p.pairing().Phase == "connected" })
 	token := c.Subscribe("homehub/#", 0, nil)
-	token.WaitTimeout(5 * time.Second)
+	token.WaitTimeout(5 * time.Second * patience)
 	if code := token.(*paho.SubscribeToken).Result()["homehub/#"]; code != 0x80 {
 		p.t.Errorf("a device may read the house: %#x", code)
 	}
@@ -364,7 +364,7 @@ func TestPairingAgainRevokes(t *testing.T) {
 	}
 	select {
 	case <-lost:
-	case <-time.After(5 * time.Second):
+	case <-time.After(5 * time.Second * patience):
 		t.Error("who has the old log-in is still connected")
 	}
 	if token := paho.NewClient(o).Connect(); token.WaitTimeout(10*time.Second) && token.Error() == nil {

@@ -150,7 +150,7 @@ func TestEveryTelegramIsStored(t *testing.T) {
 	if len(points) != len(telegrams) {
 		t.Errorf("%d points of %d telegrams", len(points), len(telegrams))
 	}
-	if took := p.stop(); took > 3*time.Second {
+	if took := p.stop(); took > 3*time.Second*patience {
 		t.Errorf("SIGTERM took %v, want at most 3 s", took)
 	}
 }
@@ -353,7 +353,7 @@ func TestLiveViewGoesOnWithoutStorage(t *testing.T) {
 				c, _ := p.condition("storage")
 				return c == "ok"
 			})
-			if took := p.stop(); took > 3*time.Second {
+			if took := p.stop(); took > 3*time.Second*patience {
 				t.Errorf("SIGTERM took %v", took)
 			}
 		})
