@@ -85,7 +85,7 @@ func TestTextInAndOut(t *testing.T) {
 		out  string
 	}{
 		{"list", []string{"list"}, exitOK, "x"},
-		{"list as JSON", []string{"list", "--json"}, exitOK, `"name": "x"`},
+		{"list as JSON", []string{"list", "--json"}, exitOK, `"interval_s": 10`},
 		{"info", []string{"info", "x"}, exitOK, "points    4"},
 		{"info of nothing", []string{"info", "y"}, exitFailure, "there is no feed"},
 		{"check", []string{"check"}, exitOK, "0 damaged"},

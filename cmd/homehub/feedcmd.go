@@ -78,6 +78,34 @@ func printJSON(w io.Writer, v any) error {
 	return enc.Encode(v)
 }
 
+// feedLine is a feed in the words of the API.
+type feedLine struct {
+	Name        string     `json:"name"`
+	Unit        string     `json:"unit"`
+	Counter     bool       `json:"counter"`
+	Decimals    int        `json:"decimals"`
+	IntervalS   int64      `json:"interval_s"`
+	First       *time.Time `json:"first"` // null where there is no point
+	Last        *time.Time `json:"last"`
+	Durable     *time.Time `json:"durable_until"`
+	Points      int64      `json:"points"`
+	Bytes       int64      `json:"bytes"`
+	Generations int        `json:"generations"` // one more for each change of the interval
+}
+
+func lineOfFeed(d tsdb.Feed) feedLine {
+	given := func(t time.Time) *time.Time {
+		if t.IsZero() {
+			return nil
+		}
+		return &t
+	}
+	return feedLine{
+		d.Name, d.Unit, d.Kind == tsdb.Counter, d.Decimals, int64(d.Interval / time.Second),
+		given(d.First), given(d.Last), given(d.Durable), d.Points, d.Bytes, d.Generations,
+	}
+}
+
 func (f *feedFlags) list() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
@@ -85,7 +113,11 @@ func (f *feedFlags) list() *cobra.Command {
 		Args:  cobra.NoArgs,
 		RunE: f.reading(func(cmd *cobra.Command, db *tsdb.DB, _ []string) error {
 			if f.json {
-				return printJSON(cmd.OutOrStdout(), db.Feeds())
+				lines := []feedLine{}
+				for _, d := range db.Feeds() {
+					lines = append(lines, lineOfFeed(d))
+				}
+				return printJSON(cmd.OutOrStdout(), lines)
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 2, 8, 2, ' ', 0)
 			fmt.Fprintln(w, "FEED\tKIND\tUNIT\tEVERY\tPOINTS\tBYTES\tFIRST\tLAST")
@@ -115,7 +147,7 @@ func (f *feedFlags) info() *cobra.Command {
 					continue
 				}
 				if f.json {
-					return printJSON(cmd.OutOrStdout(), d)
+					return printJSON(cmd.OutOrStdout(), lineOfFeed(d))
 				}
 				fmt.Fprintf(cmd.OutOrStdout(), "feed      %s\nkind      %s\nunit      %s\nevery     %s\npoints    %d\nbytes     %d\nfirst     %s\nlast      %s\ndurable   %s\n",
 					d.Name, d.Kind, d.Unit, duration(d.Interval), d.Points, d.Bytes, stamp(d.First), stamp(d.Last), stamp(d.Durable))

@@ -7,13 +7,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"homehub/hub"
+	"homehub/store"
 )
 
 // localSocket is where the commands of this machine reach a running hub. Its
@@ -56,6 +60,23 @@ func dialLocal(dir string) (*localHub, error) {
 	return &localHub{&http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dialer.DialContext(ctx, "unix", path) },
 	}}}, nil
+}
+
+// atHub runs the one or the other, whether a hub runs on a folder or not.
+func atHub(cmd *cobra.Command, dir string, running func(*localHub) error, stopped func(*store.Store) error) error {
+	h, err := dialLocal(dir)
+	if !errors.Is(err, errNotRunning) {
+		if err != nil {
+			return err
+		}
+		return running(h)
+	}
+	logger, _ := newLogger(cmd.ErrOrStderr(), slog.LevelError)
+	s, err := store.Open(store.Config{Dir: dir, Logger: logger})
+	if err != nil {
+		return err
+	}
+	return errors.Join(stopped(s), s.Close())
 }
 
 // call sends body to the API, if it is not nil, and decodes the answer into

@@ -1,12 +1,15 @@
 package main
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"io"
+	"net/http"
+	"net/url"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,8 +29,9 @@ func newMQTT() *cobra.Command {
 	user := &cobra.Command{
 		Use:   "user",
 		Short: "Make, list and revoke broker log-ins",
-		Long: `Make, list and revoke broker log-ins of your own programs. The hub must not be
-running; a running one does the same on its page More and at /api/mqtt/clients.`,
+		Long: `Make, list and revoke broker log-ins of your own programs. Where the hub runs, it
+does it, and cuts the connection of a log-in that is revoked; where it does not,
+its settings are changed.`,
 	}
 	user.PersistentFlags().StringVar(&f.dir, "data", defaults().Data.Dir, "data folder")
 	user.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON")
@@ -36,14 +40,17 @@ running; a running one does the same on its page More and at /api/mqtt/clients.`
 	return cmd
 }
 
-func (f *clientFlags) with(cmd *cobra.Command, run func(*store.Store) error) (err error) {
-	logger, _ := newLogger(cmd.ErrOrStderr(), slog.LevelError)
-	s, err := store.Open(store.Config{Dir: f.dir, Logger: logger})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, s.Close()) }()
-	return run(s)
+// clientLine is a log-in as the API and the commands show one.
+type clientLine struct {
+	ClientID string      `json:"client_id"`
+	Username string      `json:"username"`
+	Password string      `json:"password,omitempty"`
+	Grants   []hub.Grant `json:"grants"`
+	Made     time.Time   `json:"made"`
+}
+
+func lineOfClient(c hub.Credential, secret string) clientLine {
+	return clientLine{c.ID, c.ID, secret, c.Grants, c.Made}
 }
 
 func (f *clientFlags) add() *cobra.Command {
@@ -59,17 +66,26 @@ func (f *clientFlags) add() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			return f.with(cmd, func(s *store.Store) error {
+			var c clientLine
+			err = atHub(cmd, f.dir, func(h *localHub) error {
+				body := map[string]any{"name": args[0], "grants": grants}
+				return h.call(cmd.Context(), http.MethodPost, "/api/mqtt/clients", body, &c)
+			}, func(s *store.Store) error {
 				cred, secret, err := newClient(s, args[0], grants, hub.Clock{})
 				if err != nil {
 					return err
 				}
-				if f.json {
-					return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]string{"client_id": cred.ID, "username": cred.ID, "password": secret})
-				}
-				fmt.Fprintf(cmd.OutOrStdout(), "client id  %s\nuser name  %s\npassword   %s\n\nThe password is not kept: note it now.\n", cred.ID, cred.ID, secret)
+				c = lineOfClient(cred, secret)
 				return s.Audit("command line", "added MQTT client "+cred.ID)
 			})
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return printJSON(cmd.OutOrStdout(), c)
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "client id  %s\nuser name  %s\npassword   %s\n\nThe password is not kept: note it now.\n", c.ClientID, c.Username, c.Password)
+			return nil
 		},
 	}
 	cmd.Flags().StringArrayVar(&topics, "topics", nil, "topic filter, with :r to read, :w to write or :rw (default) after it; may be repeated")
@@ -104,22 +120,37 @@ func (f *clientFlags) list() *cobra.Command {
 		Short: "List the log-ins of programs",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return f.with(cmd, func(s *store.Store) error {
-				clients := clientDesk{store: s}.List()
-				if f.json {
-					return json.NewEncoder(cmd.OutOrStdout()).Encode(clients)
+			var list struct {
+				Clients []clientLine `json:"clients"`
+			}
+			err := atHub(cmd, f.dir, func(h *localHub) error {
+				return h.call(cmd.Context(), http.MethodGet, "/api/mqtt/clients", nil, &list)
+			}, func(s *store.Store) error {
+				for _, c := range (clientDesk{store: s}).List() {
+					list.Clients = append(list.Clients, lineOfClient(c, ""))
 				}
-				w := tabwriter.NewWriter(cmd.OutOrStdout(), 2, 8, 2, ' ', 0)
-				for _, c := range clients {
-					fmt.Fprintf(w, "%s\tsince %s\n", c.ID, c.Made.Format("2006-01-02"))
-					for _, g := range c.Grants {
-						fmt.Fprintf(w, "\t%s\tread %v\twrite %v\n", g.Filter, g.Read, g.Write)
-					}
-				}
-				return w.Flush()
+				return nil
 			})
+			if err != nil {
+				return err
+			}
+			return f.print(cmd.OutOrStdout(), list.Clients)
 		},
 	}
+}
+
+func (f *clientFlags) print(out io.Writer, clients []clientLine) error {
+	if f.json {
+		return printJSON(out, clients)
+	}
+	w := tabwriter.NewWriter(out, 2, 8, 2, ' ', 0)
+	for _, c := range clients {
+		fmt.Fprintf(w, "%s\tsince %s\n", c.ClientID, c.Made.Local().Format("2006-01-02"))
+		for _, g := range c.Grants {
+			fmt.Fprintf(w, "\t%s\tread %v\twrite %v\n", g.Filter, g.Read, g.Write)
+		}
+	}
+	return w.Flush()
 }
 
 func (f *clientFlags) revoke() *cobra.Command {
@@ -128,7 +159,9 @@ func (f *clientFlags) revoke() *cobra.Command {
 		Short: "End a log-in",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.with(cmd, func(s *store.Store) error {
+			return atHub(cmd, f.dir, func(h *localHub) error {
+				return h.call(context.WithoutCancel(cmd.Context()), http.MethodDelete, "/api/mqtt/clients/"+url.PathEscape(args[0]), nil, nil)
+			}, func(s *store.Store) error {
 				if c, ok := s.Credential(args[0]); !ok || c.Device != "" {
 					return hub.Errorf(hub.NotFound, "there is no log-in %q", args[0])
 				}

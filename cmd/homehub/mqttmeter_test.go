@@ -53,8 +53,30 @@ func TestAMeterOverMQTT(t *testing.T) {
 	if points := p.points("import_w", fmt.Sprintf("start=%d&end=%d&interval=1", at-5, at+5)); len(points) == 0 {
 		t.Error("nothing is stored")
 	}
-	if code, out, _ := homehub(t, "", "mqtt", "user", "--data", data, "list"); code != exitFailure || strings.Contains(out, "p1-reader") {
-		t.Errorf("the settings of a running hub were opened: %d %s", code, out)
+	if code, out, _ := homehub(t, "", "mqtt", "user", "--data", data, "list"); code != exitOK || !strings.Contains(out, "p1/#") {
+		t.Errorf("the running hub lists %d %s", code, out)
+	}
+	code, out, errOut = homehub(t, "", "mqtt", "user", "--data", data, "add", "Grafana", "--topics", "homehub/#:r", "--json")
+	if err := json.Unmarshal([]byte(out), &cred); err != nil || code != exitOK || cred.Username != "grafana" {
+		t.Fatalf("%d %s %s", code, out, errOut)
+	}
+	lost := make(chan error, 1)
+	second := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + p.mqtt).SetAutoReconnect(false).
+		SetClientID(cred.ClientID).SetUsername(cred.Username).SetPassword(cred.Password).
+		SetConnectionLostHandler(func(_ paho.Client, err error) { lost <- err }))
+	if token := second.Connect(); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+		t.Fatalf("a log-in made while the hub runs: %v", token.Error())
+	}
+	if code, _, errOut := homehub(t, "", "mqtt", "user", "--data", data, "revoke", "grafana"); code != exitOK {
+		t.Errorf("revoke: %d %s", code, errOut)
+	}
+	select {
+	case <-lost:
+	case <-time.After(5 * time.Second * patience):
+		t.Error("a revoked log-in is still connected")
+	}
+	if code, _, errOut := homehub(t, "", "mqtt", "user", "--data", data, "revoke", "grafana"); code != exitFailure || !strings.Contains(errOut, "grafana") {
+		t.Errorf("revoked twice: %d %s", code, errOut)
 	}
 	p.stop()
 	if code, out, _ := homehub(t, "", "mqtt", "user", "--data", data, "list"); code != exitOK || !strings.Contains(out, "p1/#") {

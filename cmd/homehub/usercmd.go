@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
+	"net/url"
 	"text/tabwriter"
 	"time"
 
@@ -46,23 +46,6 @@ where it does not, its settings are changed.`,
 	return cmd
 }
 
-// with runs the one or the other, whether the hub runs or not.
-func (f *userFlags) with(cmd *cobra.Command, running func(*localHub) error, stopped func(*store.Store) error) error {
-	h, err := dialLocal(f.dir)
-	if !errors.Is(err, errNotRunning) {
-		if err != nil {
-			return err
-		}
-		return running(h)
-	}
-	logger, _ := newLogger(cmd.ErrOrStderr(), slog.LevelError)
-	s, err := store.Open(store.Config{Dir: f.dir, Logger: logger})
-	if err != nil {
-		return err
-	}
-	return errors.Join(stopped(s), s.Close())
-}
-
 func (f *userFlags) add() *cobra.Command {
 	var role string
 	var span time.Duration
@@ -79,7 +62,7 @@ devices, never sees how the house lives, and is out again after --for.`,
 				return usageError{errors.New("--for must be whole hours")}
 			}
 			var u userLine
-			err := f.with(cmd, func(h *localHub) error {
+			err := atHub(cmd, f.dir, func(h *localHub) error {
 				body := map[string]any{"name": args[0], "role": role, "hours": int(span / time.Hour)}
 				return h.call(cmd.Context(), http.MethodPost, "/api/users", body, &u)
 			}, func(s *store.Store) (err error) {
@@ -144,7 +127,7 @@ func (f *userFlags) list() *cobra.Command {
 			var list struct {
 				Users []userLine `json:"users"`
 			}
-			err := f.with(cmd, func(h *localHub) error {
+			err := atHub(cmd, f.dir, func(h *localHub) error {
 				return h.call(cmd.Context(), http.MethodGet, "/api/users", nil, &list)
 			}, func(s *store.Store) error {
 				for _, u := range (people{s}).list() {
@@ -181,8 +164,8 @@ func (f *userFlags) remove() *cobra.Command {
 		Short: "End a log-in at once",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return f.with(cmd, func(h *localHub) error {
-				return h.call(context.WithoutCancel(cmd.Context()), http.MethodDelete, "/api/users/"+args[0], nil, nil)
+			return atHub(cmd, f.dir, func(h *localHub) error {
+				return h.call(context.WithoutCancel(cmd.Context()), http.MethodDelete, "/api/users/"+url.PathEscape(args[0]), nil, nil)
 			}, func(s *store.Store) error {
 				if _, ok := s.User(args[0]); !ok {
 					return hub.Errorf(hub.NotFound, "there is nobody called %q", args[0])
