@@ -52,7 +52,7 @@ type addForm struct {
 	Families, Roles    []choice
 }
 
-type feedRow struct{ Title, Name, Last, Every, CSV string }
+type feedRow struct{ Title, Last, Every, CSV string }
 
 func (s *Server) pageDevices(w http.ResponseWriter, r *http.Request, v viewer) error {
 	p := s.devicesPage(r, v, url.Values{})
@@ -91,7 +91,7 @@ func (s *Server) devicesPage(r *http.Request, v viewer, form url.Values) devices
 		p.Form.Roles = append(p.Form.Roles, choice{string(role), p.T("device." + string(role)), form.Get("role") == string(role)})
 	}
 	if s.may(v, house) {
-		p.Feeds = s.feedRows(p.locale, now)
+		p.Feeds = s.feedRows(p.locale, snap.Devices, now)
 	}
 	return p
 }
@@ -115,7 +115,7 @@ func (s *Server) deviceCard(p *devicesPage, d hub.DeviceState, plan *hub.Plan, n
 	}
 	if p.Can.House {
 		for _, name := range []string{hub.DevicePowerFeed(d.ID), hub.DeviceEnergyFeed(d.ID)} {
-			c.Feeds = append(c.Feeds, pair{name, "/api/feeds/" + name + "/points?format=csv"})
+			c.Feeds = append(c.Feeds, pair{p.feedTitle(Feed{Name: name}, []hub.DeviceState{d}), "/api/feeds/" + name + "/points?format=csv"})
 		}
 	}
 	if d.Has&hub.ReportEnergy != 0 {
@@ -152,15 +152,12 @@ func (p *devicesPage) foundRow(f hub.Found) foundRow {
 	return foundRow{f.Key, f.Name, strings.Join(facts, " · ")}
 }
 
-func (s *Server) feedRows(l locale, now time.Time) []feedRow {
+func (s *Server) feedRows(l locale, devices []hub.DeviceState, now time.Time) []feedRow {
 	var rows []feedRow
 	for _, f := range s.cfg.Feeds.Feeds() {
-		row := feedRow{Title: f.Title, Name: f.Name, Last: "–", Every: strconv.Itoa(int(f.Interval/time.Second)) + " s"}
-		if row.Title == "" {
-			row.Title = f.Name
-		}
+		row := feedRow{Title: l.feedTitle(f, devices), Last: "–", Every: strconv.Itoa(int(f.Interval/time.Second)) + " s"}
 		if !f.Last.IsZero() {
-			row.Last = l.number(f.Value, 0) + " " + f.Unit + ", " + l.near(f.Last.In(now.Location()), now)
+			row.Last = l.feedValue(f.Value, f.Unit) + ", " + l.near(f.Last.In(now.Location()), now)
 			row.CSV = "/api/feeds/" + url.PathEscape(f.Name) + "/points?format=csv"
 		}
 		rows = append(rows, row)
