@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	maxPending     = 16   // messages in the library's own queue of a client, which is empty: see deliver
+	maxPending     = 1    // messages in the library's own queue of a client, which is empty: see deliver
 	maxInflight    = 4096 // unacknowledged messages to a client; what is beyond is lost to it
 	maxReceive     = 256  // unacknowledged messages from one
 	sessionHours   = 1    // how long the session of a client that left is kept, in RAM
@@ -26,7 +26,7 @@ const (
 	closeLibrary   = 500 * time.Millisecond
 	housekeeping   = 10 * time.Second
 	never          = 1 << 31 // seconds; for the library's $SYS topics, which nobody may read
-	readBufferSize = 64      // the library's; peers have their own
+	readBufferSize = 1       // the library's; peers have their own
 )
 
 // Vault gives the credential of a user name.
@@ -125,9 +125,9 @@ func New(cfg Config) (*Broker, error) {
 	}
 	b.guard = &guard{
 		listener: listener, limits: &b.limits, door: b.door, logger: cfg.Logger,
-		gone: b.gone, panicked: b.panicked, starved: b.starved, ready: make(chan struct{}), serving: make(chan struct{}), done: make(chan struct{}),
+		attend: b.gate.serve, gone: b.gone, panicked: b.panicked, starved: b.starved, ready: make(chan struct{}), done: make(chan struct{}),
 	}
-	if err := errors.Join(b.server.AddHook(b.gate, nil), b.server.AddListener(b.guard)); err != nil {
+	if err := b.server.AddHook(b.gate, nil); err != nil {
 		return nil, errors.Join(err, listener.Close())
 	}
 	b.listenSecure()
@@ -183,7 +183,6 @@ func capabilities(l Limits) *mochi.Capabilities {
 	c.MaximumMessageExpiryInterval = 0
 	c.MaximumClientWritesPending = maxPending
 	c.MaximumSessionExpiryInterval = sessionHours * 3600
-	c.MaximumPacketSize = uint32(l.Packet)
 	c.MaximumInflight = maxInflight
 	c.ReceiveMaximum = maxReceive
 	c.TopicAliasMaximum = maxAliases
@@ -208,12 +207,13 @@ func (b *Broker) Run(ctx context.Context) error {
 	if err := b.server.Serve(); err != nil {
 		return fmt.Errorf("serving MQTT: %w", err)
 	}
+	b.guard.serve()
 	b.troubles.tell()
 	b.keepHouse(ctx)
 
 	b.gate.closing.Store(true)
 	b.gate.wills.cancelAll()
-	b.guard.Close(nil)
+	b.guard.close()
 	b.dismiss()
 	clean := b.guard.wait(drainTimeout)
 	if clean {
@@ -298,20 +298,11 @@ func (b *Broker) Revoke(id string) {
 	b.turns.enter(id, revoker)
 	if cl, ok := b.server.Clients.Get(id); ok && !cl.Net.Inline {
 		cl.Stop(packets.ErrNotAuthorized)
-		b.forget(cl)
+		b.gate.forget(cl)
 	}
 	b.turns.leave(revoker)
 	for _, topic := range b.shelf.owned(id) {
 		b.gate.carry(&publication{topic: topic, retain: true})
-	}
-}
-
-// forget drops the session of a client.
-func (b *Broker) forget(cl *mochi.Client) {
-	cl.ClearInflights()
-	b.server.UnsubscribeClient(cl)
-	if current, ok := b.server.Clients.Get(cl.ID); ok && current == cl {
-		b.server.Clients.Delete(cl.ID)
 	}
 }
 
@@ -326,17 +317,17 @@ func (b *Broker) gone(p *peer) {
 	b.turns.leave(p)
 }
 
-// panicked cleans up after a connection that a panic ended: the library did
-// not get to it.
+// panicked cleans up after a connection that a panic ended.
 func (b *Broker) panicked(p *peer, _ any) {
 	b.troubles.set(time.Now(), "panic "+p.addr.String(),
 		fmt.Sprintf("a malformed packet from %s broke the broker library; only that connection ended", p.addr), troubleTime)
-	cl := p.client
-	if cl == nil || !p.known.Load() {
+	if !p.entered {
 		return
 	}
+	cl := p.client
+	cl.Stop(nil)
 	b.turns.enter(cl.ID, p)
-	b.forget(cl)
+	b.gate.forget(cl)
 	if will := cl.Properties.Will; will.Flag == 1 {
 		b.gate.sendWill(p, will)
 	}

@@ -211,10 +211,9 @@ func readThrough(in []byte, chunk, first int) (passed []byte, acks int, ok bool)
 	limits := Limits{ConnectPacket: first}.withDefaults()
 	p := newPeer(&pieces{in: in, chunk: chunk}, netip.Addr{}, &limits)
 	p.flow = flow{window: 1 << 20, flying: 1 << 20}
-	b := make([]byte, 64)
 	for {
-		n, err := p.Read(b)
-		passed = append(passed, b[:n]...)
+		frame, err := p.next(&gate{})
+		passed = append(passed, frame...)
 		if err != nil {
 			return passed, 1<<20 - p.flow.flying, !errors.Is(err, errFlood)
 		}
@@ -270,7 +269,7 @@ func TestPeerWritesWhatWasQueuedBeforeItCloses(t *testing.T) {
 	if n, _ := c.Read(b); string(b[:n]) != "refused" {
 		t.Errorf("got %q", b[:n])
 	}
-	if _, err := p.Read(b); err == nil {
+	if _, err := p.next(&gate{}); err == nil {
 		t.Error("the reader still waits")
 	}
 }

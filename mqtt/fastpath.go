@@ -23,7 +23,15 @@ import (
 
 // fast takes a packet that is its own, and returns false if it is not.
 func (g *gate) fast(p *peer, frame []byte) bool {
-	if frame[0]>>4 != typePublish || p.exact || p.stage.Load() != stageLive || p.revoked.Load() {
+	if p.stage.Load() != stageLive || p.revoked.Load() {
+		return false
+	}
+	if frame[0] == typePingreq<<4 && len(frame) == 2 {
+		p.throttle(p.in.now)
+		p.answer(typePingresp<<4, 0)
+		return true
+	}
+	if frame[0]>>4 != typePublish || p.exact {
 		return false
 	}
 	topic, id, payload, ok := plainPublish(frame, p.client.Properties.ProtocolVersion)
@@ -41,14 +49,12 @@ func (g *gate) fast(p *peer, frame []byte) bool {
 		}
 		p.lastRoute = r
 	}
-	if wait := p.budget.take(p.in.now); wait > 0 {
-		p.settle()
-		time.Sleep(min(wait, maxThrottle))
+	if p.throttle(p.in.now) {
 		p.in.now = time.Now()
 	}
 	qos := frame[0] >> 1 & 3
 	if qos == 1 {
-		p.puback(id)
+		p.answer(typePuback<<4, 2, byte(id>>8), byte(id)) // without a reason v5 reads as v3.1.1
 	}
 	m := &p.scratch
 	*m = publication{topic: r.topic, payload: payload, qos: qos, origin: p.client.ID, borrowed: true}
@@ -98,11 +104,11 @@ func plainPublish(frame []byte, version byte) (topic []byte, id uint16, payload 
 	return topic, id, body, true
 }
 
-// puback acknowledges a message of QoS 1. Without a reason v5 reads as v3.1.1.
-func (p *peer) puback(id uint16) {
+// answer queues a short packet, which settle writes.
+func (p *peer) answer(packet ...byte) {
 	p.mu.Lock()
-	if !p.closed && p.makeRoom(4) {
-		p.out = append(p.out, typePuback<<4, 2, byte(id>>8), byte(id))
+	if !p.closed && p.makeRoom(len(packet)) {
+		p.out = append(p.out, packet...)
 	}
 	push := !p.flushing && len(p.out) > 0
 	p.flushing = p.flushing || push

@@ -2,11 +2,13 @@ package mqtt
 
 // The MQTT control packet types that the guard looks at (MQTT 5.0 §2.1.2).
 const (
-	typeConnect = 1
-	typePublish = 3
-	typePuback  = 4
-	typePubrec  = 5
-	typePubcomp = 7
+	typeConnect  = 1
+	typePublish  = 3
+	typePuback   = 4
+	typePubrec   = 5
+	typePubcomp  = 7
+	typePingreq  = 12
+	typePingresp = 13
 )
 
 // frameLength reads the fixed header at the begin of b. It returns the length

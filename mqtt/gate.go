@@ -1,8 +1,6 @@
 package mqtt
 
 import (
-	"bytes"
-	"errors"
 	"log/slog"
 	"net/netip"
 	"sync/atomic"
@@ -15,9 +13,9 @@ import (
 )
 
 const (
-	// maxKeepalive is the longest keepalive whose half as much again fits the
-	// library's 16 bits; above it clients are cut at once (defect 13).
-	maxKeepalive = 43690
+	// maxKeepalive is the longest Keep Alive in seconds, which is told to a v5
+	// client that wants a longer one. Others can not be told and keep theirs.
+	maxKeepalive = 12 * 3600
 	// maxAliases bounds the topic names kept for a client that announces 65,535.
 	maxAliases = 64
 	// refusalStep is how long each failed log-in of an address delays the answer.
@@ -54,22 +52,18 @@ func (g *gate) ID() string { return "gate" }
 // Provides lists the methods below.
 func (g *gate) Provides(b byte) bool {
 	switch b {
-	case mochi.OnConnect, mochi.OnConnectAuthenticate, mochi.OnACLCheck, mochi.OnSessionEstablish,
-		mochi.OnSessionEstablished, mochi.OnDisconnect, mochi.OnPacketRead, mochi.OnPacketProcessed,
-		mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed, mochi.OnPublish, mochi.OnPublished,
-		mochi.OnPublishDropped, mochi.OnWill, mochi.OnClientExpired, mochi.OnRetainedExpired:
+	case mochi.OnACLCheck, mochi.OnPacketProcessed, mochi.OnSubscribe, mochi.OnSubscribed, mochi.OnUnsubscribed,
+		mochi.OnPublish, mochi.OnPublished, mochi.OnPublishDropped, mochi.OnClientExpired, mochi.OnRetainedExpired:
 		return true
 	}
 	return false
 }
 
-// OnConnect prepares the client before its log-in is checked.
-func (g *gate) OnConnect(cl *mochi.Client, pk packets.Packet) error {
-	p := peerOf(cl)
-	if p == nil {
-		return errors.New("a connection without a peer")
-	}
-	p.client, p.gate = cl, g
+// prepare fits a client to what we know of its user and do ourselves, before
+// its log-in is checked.
+func (g *gate) prepare(p *peer, pk packets.Packet) {
+	cl := p.client
+	p.gate = g
 	if cred, ok := g.vault.Credential(string(pk.Connect.Username)); ok && cred.Device != "" {
 		// A device's firmware chooses its own client id (EmonESP the chip's
 		// number, OpenEVSE its host name) and can not be told another. So its
@@ -80,7 +74,7 @@ func (g *gate) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 		cl.ID = string(pk.Connect.Username) // the id is bound to the user, so that is the one to assign
 		cl.Properties.Props.AssignedClientID = cl.ID
 	}
-	if cl.State.Keepalive > maxKeepalive {
+	if cl.Properties.ProtocolVersion == 5 && cl.State.Keepalive > maxKeepalive {
 		cl.State.Keepalive, cl.State.ServerKeepalive = maxKeepalive, true
 	}
 	// See flow: the library's own counting deadlocks.
@@ -88,19 +82,18 @@ func (g *gate) OnConnect(cl *mochi.Client, pk packets.Packet) error {
 		p.limitFlow(window)
 	}
 	cl.Properties.Props.ReceiveMaximum = 0
-	cl.State.Inflight.ResetSendQuota(0)
+	g.countInflight(cl)
 	if cl.Properties.Props.TopicAliasMaximum > maxAliases {
 		cl.Properties.Props.TopicAliasMaximum = maxAliases
 		cl.State.TopicAliases.Outbound = mochi.NewOutboundTopicAliases(maxAliases)
 	}
-	return nil
 }
 
-// OnConnectAuthenticate lets a client in that knows the secret of its own id,
+// authenticate lets a client in that knows the secret of its own id,
 // and whose Will stays within its grants (the library does not check it,
 // defect 7).
-func (g *gate) OnConnectAuthenticate(cl *mochi.Client, pk packets.Packet) bool {
-	p, user := peerOf(cl), string(pk.Connect.Username)
+func (g *gate) authenticate(p *peer, pk packets.Packet) bool {
+	cl, user := p.client, string(pk.Connect.Username)
 	cred, ok := g.vault.Credential(user)
 	secret := cred.Check(string(pk.Connect.Password)) // checked for unknown users too: same time for both
 	why := ""
@@ -136,67 +129,9 @@ func (g *gate) budget(cred hub.Credential) bucket {
 	return newBucket(rate, 4*rate, time.Now())
 }
 
-// OnSessionEstablish begins the hand-over of a session; see turns.
-func (g *gate) OnSessionEstablish(cl *mochi.Client, pk packets.Packet) {
-	p := peerOf(cl)
-	g.turns.enter(cl.ID, p)
-	existing, ok := g.server.Clients.Get(cl.ID)
-	if !ok {
-		return
-	}
-	if pk.Connect.Clean || existing.Properties.Clean && existing.Properties.ProtocolVersion < 5 {
-		peerOf(existing).end(nil) // the library drops that session
-		return
-	}
-	peerOf(existing).end(p)
-}
-
-// OnSessionEstablished ends it.
-func (g *gate) OnSessionEstablished(cl *mochi.Client, _ packets.Packet) {
-	p := peerOf(cl)
-	g.wills.cancel(cl.ID)
-	p.live()
-	g.routes.forget()
-	g.turns.leave(p)
-	if current, ok := g.vault.Credential(p.cred.ID); !ok || g.closing.Load() || !bytes.Equal(current.Hash, p.cred.Hash) {
-		// Revoked while it logged in, too early for Revoke to see it.
-		p.revoked.Store(true)
-		_ = p.Close()
-		return
-	}
-	g.fleet.connected(p)
-	if p.cred.Device != "" {
-		g.loggedIn(p.cred.Device)
-	}
-}
-
-// OnDisconnect takes the turn until guard.host lets it go.
-func (g *gate) OnDisconnect(cl *mochi.Client, _ error, _ bool) {
-	p := peerOf(cl)
-	if p == nil {
-		return
-	}
-	g.turns.enter(cl.ID, p)
-	p.end(nil)
-}
-
 // OnClientExpired takes the subscriptions of a forgotten session along, which
 // the library leaves behind for the next client of that id (defect 9).
 func (g *gate) OnClientExpired(cl *mochi.Client) { g.server.UnsubscribeClient(cl) }
-
-// OnPacketRead slows a client down that sends too much, by not reading on.
-// Acknowledgements are free: they answer what we sent.
-func (g *gate) OnPacketRead(cl *mochi.Client, pk packets.Packet) (packets.Packet, error) {
-	switch pk.FixedHeader.Type {
-	case packets.Publish, packets.Subscribe, packets.Unsubscribe, packets.Pingreq, packets.Auth:
-		if p := peerOf(cl); p != nil {
-			if wait := p.budget.take(time.Now()); wait > 0 {
-				time.Sleep(min(wait, maxThrottle))
-			}
-		}
-	}
-	return pk, nil
-}
 
 // OnACLCheck is asked for a filter at SUBSCRIBE, for the topic at each
 // delivery, and for the topic of a message that comes in. The last is decided
@@ -228,25 +163,6 @@ func (g *gate) mayPublish(p *peer, topic string) bool {
 		g.logger.Warn("a client may not publish there", "client", p.cred.ID, "topic", clip(topic))
 	}
 	return false
-}
-
-// OnWill takes the Will of a client that vanished out of the library's hands.
-// That of a client that was revoked or that the hub itself leaves is not sent,
-// nor one with a delay if the client is back already (MQTT 5.0 §3.1.3.2.2).
-func (g *gate) OnWill(cl *mochi.Client, will mochi.Will) (mochi.Will, error) {
-	p := peerOf(cl)
-	cl.Properties.Will.WillDelayInterval = 0 // the empty one that the library sends instead is not delayed
-	switch {
-	case p == nil || p.revoked.Load() || g.closing.Load():
-	case will.WillDelayInterval == 0:
-		g.sendWill(p, will)
-	default:
-		g.turns.enter(cl.ID, p)
-		if current, ok := g.server.Clients.Get(cl.ID); ok && current == cl {
-			g.wills.later(cl.ID, time.Duration(will.WillDelayInterval)*time.Second, func() { g.sendWill(p, will) })
-		}
-	}
-	return mochi.Will{}, nil
 }
 
 // OnPublishDropped cuts a client whose queue is full: it would miss messages

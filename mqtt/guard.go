@@ -11,8 +11,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/mochi-mqtt/server/v2/listeners"
 )
 
 // acceptPause is how long Accept rests after an error such as a lack of file
@@ -23,9 +21,9 @@ const acceptPause = 50 * time.Millisecond
 // waits: that many have this long to log in.
 const dismissPause = 5 * time.Millisecond
 
-// guard is the listener that the library serves on. It outlives errors of
-// Accept, turns a panic in the library into the end of one connection, and
-// bounds connections before they cost anything.
+// guard accepts connections. It outlives errors of Accept, turns a panic in
+// the library into the end of one connection, and bounds connections before
+// they cost anything.
 type guard struct {
 	listener net.Listener
 	secure   net.Listener // nil: no TLS
@@ -33,44 +31,25 @@ type guard struct {
 	limits   *Limits
 	door     *door
 	logger   *slog.Logger
-	gone     func(p *peer)             // the library let go of p
-	panicked func(p *peer, reason any) // and did so by a panic
+	attend   func(p *peer) error       // serves p until its connection ends
+	gone     func(p *peer)             // and has ended
+	panicked func(p *peer, reason any) // by a panic
 	starved  func(err error)           // no descriptor is left for a connection
 
-	mu        sync.Mutex
-	establish listeners.EstablishFn
-	closed    bool
-	wg        sync.WaitGroup
-	ready     chan struct{} // closed when establish is set
-	serving   chan struct{} // closed when Serve returned
-	done      chan struct{}
+	mu     sync.Mutex
+	closed bool
+	wg     sync.WaitGroup // of everything that runs
+	ready  chan struct{}  // closed when the broker serves
+	done   chan struct{}
 }
 
-var _ listeners.Listener = (*guard)(nil)
-
-// ID names the listener within the library.
-func (g *guard) ID() string { return "guard" }
-
-// Address is where it listens.
-func (g *guard) Address() string { return g.listener.Addr().String() }
-
-// Protocol is tcp.
-func (g *guard) Protocol() string { return g.listener.Addr().Network() }
-
-// Init does nothing: the address was opened in New.
-func (g *guard) Init(*slog.Logger) error { return nil }
-
-// Serve accepts connections until Close.
-func (g *guard) Serve(establish listeners.EstablishFn) {
-	defer close(g.serving)
-	g.establish = establish
+// serve begins to accept connections, until close.
+func (g *guard) serve() {
 	close(g.ready)
-	var accepting sync.WaitGroup
-	accepting.Go(func() { g.accept(g.listener, nil) })
+	g.wg.Go(func() { g.accept(g.listener, nil) })
 	if g.secure != nil {
-		accepting.Go(func() { g.accept(g.secure, g.tls) })
+		g.wg.Go(func() { g.accept(g.secure, g.tls) })
 	}
-	accepting.Wait()
 }
 
 func (g *guard) accept(l net.Listener, secret *tls.Config) {
@@ -117,7 +96,7 @@ func (g *guard) take(c net.Conn, secret *tls.Config) {
 	g.wg.Go(func() {
 		select {
 		case <-g.ready:
-			g.host(p, g.establish)
+			g.host(p)
 		case <-g.done:
 			g.door.leave(p)
 			_ = p.Close()
@@ -149,7 +128,7 @@ func (g *guard) admit(c net.Conn, secret *tls.Config, now time.Time) *peer {
 }
 
 // host runs one connection from CONNECT to its end.
-func (g *guard) host(p *peer, establish listeners.EstablishFn) {
+func (g *guard) host(p *peer) {
 	defer g.door.leave(p)
 	defer func() {
 		// One malformed SUBSCRIBE panics the library's decoder (its issue
@@ -161,15 +140,13 @@ func (g *guard) host(p *peer, establish listeners.EstablishFn) {
 		}
 		g.gone(p)
 	}()
-	if err := establish(g.ID(), p); err != nil {
-		g.logger.Debug("connection ended", "addr", p.addr, "err", err)
-	}
+	err := g.attend(p)
+	g.logger.Debug("connection ended", "addr", p.addr, "err", err)
 	_ = p.Close()
 }
 
-// Close stops accepting. It leaves the connections to stop, as the library's
-// closer takes a read lock twice and can deadlock (its issue 488).
-func (g *guard) Close(listeners.CloseFn) {
+// close stops accepting. It leaves the connections as they are.
+func (g *guard) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed {
@@ -183,21 +160,8 @@ func (g *guard) Close(listeners.CloseFn) {
 	}
 }
 
-// wait waits until every connection's goroutine ended, or d passed.
-func (g *guard) wait(d time.Duration) bool {
-	ended := make(chan struct{})
-	go func() {
-		<-g.serving
-		g.wg.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-		return true
-	case <-time.After(d):
-		return false
-	}
-}
+// wait waits until everything ended, or d passed.
+func (g *guard) wait(d time.Duration) bool { return within(d, g.wg.Wait) }
 
 // discard drops a connection without leaving it in TIME_WAIT, so that a flood
 // does not fill the kernel's tables either.

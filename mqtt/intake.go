@@ -21,63 +21,44 @@ const (
 var readBuffers = sync.Pool{New: func() any { b := make([]byte, readSize); return &b }}
 
 // intake is the reading half of a peer: it cuts what the socket gives into
-// packets, has the fast path take those that it can, and lets the library read
-// the others, one at a time, as if the rest had never come. It is the reader's
-// goroutine's alone.
+// packets. It is the reader's goroutine's alone.
 type intake struct {
 	first int // longest first packet that is let through
-	most  int // longest later one that is looked at as a whole
+	most  int // longest later one
 
 	buf        *[]byte // nil while nothing waits in it
 	start, end int     // what waits
-	pass       int     // bytes from start on that are the library's
 	need       int     // bytes of the packet that waits for its end
 	begun      bool    // the first packet was let through
-	blind      bool    // what comes is none of ours any more: the library will refuse it
 	unsettled  int     // bytes read since the last settle
 	now        time.Time
 	refreshed  time.Time
 }
 
-// next is the next whole packet that waits, nil if there is none. It returns
-// false if the first packet is not a CONNECT of bearable size.
-func (in *intake) next() (frame []byte, ok bool) {
-	if in.start == in.end || in.blind {
-		return nil, true
+// next is the next whole packet that waits, nil if there is none. It fails if
+// that is, or is going to be, none that the client may send, of which its
+// length tells before it is read (defect 4).
+func (in *intake) next() ([]byte, error) {
+	if in.start == in.end {
+		return nil, nil
 	}
 	waiting := (*in.buf)[in.start:in.end]
 	if !in.begun && waiting[0] != typeConnect<<4 { // a TLS hello begins with 0x16
-		return nil, false
+		return nil, errFlood
 	}
 	head, body, ok := frameLength(waiting)
 	switch {
 	case !in.begun && (!ok || body > in.first):
-		return nil, false
+		return nil, errFlood
 	case !ok || body > in.most:
-		in.blind = true
-		return nil, true
+		return nil, errTooLong
 	case head == 0 || head+body > len(waiting):
 		in.need = head + body
-		return nil, true
+		return nil, nil
 	}
 	in.begun = true
 	in.need = 0
-	return waiting[:head+body], true
-}
-
-// take hands the library as much of its bytes as fits into b.
-func (in *intake) take(b []byte) int {
-	if in.blind {
-		in.pass = in.end - in.start
-	}
-	if in.pass == 0 {
-		return 0
-	}
-	n := copy(b, (*in.buf)[in.start:in.start+in.pass])
-	in.start += n
-	in.pass -= n
-	in.rest() // the library may sit on a wrong password for a while
-	return n
+	return waiting[:head+body], nil
 }
 
 // room is where the next bytes go, with space for the packet that has begun.
@@ -117,32 +98,6 @@ func (in *intake) rest() {
 func giveBack(b *[]byte) {
 	if len(*b) == readSize {
 		readBuffers.Put(b)
-	}
-}
-
-// Read gives the library the packets that are its own; see intake.
-func (p *peer) Read(b []byte) (int, error) {
-	in := &p.in
-	for {
-		if n := in.take(b); n > 0 {
-			p.settle() // the library may take its time with it
-			return n, nil
-		}
-		frame, ok := in.next()
-		switch {
-		case !ok:
-			_ = p.Close()
-			return 0, errFlood
-		case in.blind && in.start < in.end:
-		case frame == nil:
-			if err := p.fill(); err != nil {
-				return 0, err
-			}
-		case p.acknowledged(frame), p.gate != nil && p.gate.fast(p, frame):
-			in.start += len(frame)
-		default:
-			in.pass = len(frame)
-		}
 	}
 }
 
@@ -193,16 +148,24 @@ func (p *peer) readNow(fd uintptr) bool {
 	}
 }
 
-// came notes that the client is alive. The library moves the deadline for the
-// packets that it sees, which may be none for hours.
+// came notes that the client is alive.
 func (p *peer) came() {
 	now := time.Now()
 	p.in.now = now
-	if p.gate == nil || p.stage.Load() != stageLive || now.Sub(p.in.refreshed) < refreshEvery {
+	if p.stage.Load() != stageLive || now.Sub(p.in.refreshed) < refreshEvery {
 		return
 	}
 	p.in.refreshed = now
+	p.keepAlive(now)
+}
+
+// keepAlive gives the client one and a half times its Keep Alive to be heard of
+// again (MQTT 5.0 §3.1.2.10), or as long as it likes if it wants none: the
+// library's 16 bits overflow there (defect 13).
+func (p *peer) keepAlive(now time.Time) {
+	by := time.Time{}
 	if k := p.client.State.Keepalive; k > 0 {
-		_ = p.Conn.SetReadDeadline(now.Add(time.Duration(k) * 1500 * time.Millisecond)) // MQTT 5.0 §3.1.2.10
+		by = now.Add(time.Duration(k) * 1500 * time.Millisecond)
 	}
+	_ = p.Conn.SetReadDeadline(by)
 }

@@ -28,6 +28,7 @@ var writeBuffers = sync.Pool{New: func() any { b := make([]byte, 0, writeSize); 
 var (
 	errSlowPeer = errors.New("the client does not read what it subscribed to")
 	errFlood    = errors.New("the first packet is no CONNECT or too long")
+	errTooLong  = errors.New("a packet is too long")
 )
 
 // peer is one connection as the library sees it, with what we know of the
@@ -51,6 +52,7 @@ type peer struct {
 	gate   *gate
 	cred   hub.Credential
 	turn   string // id whose session this peer holds the turn of
+	entered bool  // the session of its id is its own
 	denied atomic.Int32
 
 	// The reader's goroutine only.
@@ -96,7 +98,7 @@ func newPeer(c net.Conn, addr netip.Addr, limits *Limits) *peer {
 		p.socket, _ = s.SyscallConn()
 	}
 	p.readable, p.writable = p.readNow, p.writeNow
-	_ = c.SetReadDeadline(now.Add(limits.Connect)) // the library sets none before CONNECT (defect 2)
+	_ = c.SetReadDeadline(now.Add(limits.Connect)) // none is set before CONNECT by the library (defect 2)
 	return p
 }
 
