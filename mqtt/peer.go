@@ -48,12 +48,12 @@ type peer struct {
 	stage   atomic.Int32
 
 	// Set while the client logs in, before anybody else knows of it.
-	client *mochi.Client
-	gate   *gate
-	cred   hub.Credential
-	turn   string // id whose session this peer holds the turn of
-	entered bool  // the session of its id is its own
-	denied atomic.Int32
+	client  *mochi.Client
+	gate    *gate
+	cred    hub.Credential
+	turn    string // id whose session this peer holds the turn of
+	entered bool   // the session of its id is its own
+	denied  atomic.Int32
 
 	// The reader's goroutine only.
 	in        intake

@@ -165,4 +165,3 @@ func (g *gate) sendLastWill(p *peer) {
 		}
 	}
 }
-
