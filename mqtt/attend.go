@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -24,38 +23,17 @@ func (g *gate) serve(p *peer) error {
 //
 // The goroutine that waits here is all that runs for an idle client, so its
 // stack has to stay small. The library hands packets of 600 bytes from one
-// function to the next by value and needs 16 KiB of stack for them. It gets
-// the stack of a goroutine that ends with the packet.
+// function to the next by value and needs 16 KiB of stack for them: a worker's.
 func (g *gate) attend(p *peer) error {
 	for {
 		frame, err := p.next(g)
 		if err != nil {
 			return err
 		}
-		if err := aside(func() error { return g.handle(p, frame) }); err != nil {
+		if err := g.workers.run(func() error { return g.handle(p, frame) }); err != nil {
 			return err
 		}
 	}
-}
-
-// aside runs f on a stack of its own. A panic in f is one of the caller.
-func aside(f func() error) (err error) {
-	var broken any
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		defer func() {
-			if reason := recover(); reason != nil {
-				broken = fmt.Sprintf("%v\n%s", reason, debug.Stack())
-			}
-		}()
-		err = f()
-	}()
-	<-done
-	if broken != nil {
-		panic(broken)
-	}
-	return err
 }
 
 // next waits for the next packet that is not for the fast path, which takes
@@ -119,14 +97,12 @@ func (g *gate) handle(p *peer, frame []byte) error {
 
 // throttle slows a client down that sends too much, by not reading on.
 // Acknowledgements are free: they answer what we sent.
-func (p *peer) throttle(now time.Time) (waited bool) {
-	wait := p.budget.take(now)
-	if wait <= 0 {
-		return false
+func (p *peer) throttle(now time.Time) {
+	if wait := p.budget.take(now); wait > 0 {
+		p.settle()
+		time.Sleep(min(wait, maxThrottle))
+		p.in.now = time.Now()
 	}
-	p.settle()
-	time.Sleep(min(wait, maxThrottle))
-	return true
 }
 
 // decode takes a whole packet of a client apart. It keeps parts of frame.

@@ -219,6 +219,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	if clean {
 		clean = within(closeLibrary, func() { _ = b.server.Close() })
 	}
+	b.gate.workers.close()
 	stopHearing()
 	hearers.Wait()
 	if !clean {

@@ -3,7 +3,6 @@ package mqtt
 import (
 	"encoding/binary"
 	"runtime"
-	"time"
 
 	mochi "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/packets"
@@ -49,9 +48,7 @@ func (g *gate) fast(p *peer, frame []byte) bool {
 		}
 		p.lastRoute = r
 	}
-	if p.throttle(p.in.now) {
-		p.in.now = time.Now()
-	}
+	p.throttle(p.in.now)
 	qos := frame[0] >> 1 & 3
 	if qos == 1 {
 		p.answer(typePuback<<4, 2, byte(id>>8), byte(id)) // without a reason v5 reads as v3.1.1

@@ -40,6 +40,7 @@ type gate struct {
 	speed   int
 	server  *mochi.Server
 	routes  *routes
+	workers workers
 	refused func(addr netip.Addr, user, why string)
 	// loggedIn is told that a device did, with its own credential.
 	loggedIn func(device string)
