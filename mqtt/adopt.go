@@ -107,6 +107,10 @@ func (b *Broker) follow() {
 	if b.cfg.Decide != nil {
 		f.wishes.decide = b.cfg.Decide
 	}
+	if b.cfg.SetLimit != nil {
+		f.limits.keep = b.cfg.SetLimit
+	}
+	f.limits.refuse = func(err error) { b.send(message{topic: limitTopic + errorSuffix, payload: refusal(err)}) }
 	f.wishes.publish = func(topic string, payload []byte) { b.send(message{topic: topic, payload: payload}) }
 	f.finder.birth = func() {
 		select {

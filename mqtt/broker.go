@@ -59,6 +59,9 @@ type Config struct {
 	// takes no commands. FoundChanged is told that Found may have changed.
 	Decide       func(client, device string, mode hub.Mode, until time.Time) error
 	FoundChanged func()
+	// SetLimit puts a limit from outside in force that the log-in client wants;
+	// one without a source withdraws it. nil takes none.
+	SetLimit func(client string, l hub.Limit) error
 	// Condition gets how the broker is, with the reason for people.
 	Condition func(c hub.Condition, reason string)
 	StateFile string // snapshot of durable retained topics; "" = they end with the process
@@ -201,6 +204,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	b.recall()
 	hearers.Go(func() { b.fleet.run(hearing) })
 	hearers.Go(func() { b.fleet.wishes.run(hearing) })
+	hearers.Go(func() { b.fleet.limits.run(hearing) })
 	if b.meter != nil {
 		hearers.Go(func() { b.meter.run(hearing) })
 	}

@@ -29,6 +29,7 @@ type fleet struct {
 	wake   chan struct{}
 	finder *finder
 	wishes *wishes
+	limits *limitWishes
 	caller caller
 
 	mu      sync.Mutex
@@ -75,7 +76,7 @@ const (
 func newFleet(clock hub.Clock, logger *slog.Logger, report func(hub.Report), send func(message)) *fleet {
 	return &fleet{
 		clock: clock, logger: logger, report: report, send: send, wake: make(chan struct{}, 1),
-		finder: newFinder(), wishes: newWishes(clock), caller: caller{lanClient(), 80, newCouriers()},
+		finder: newFinder(), wishes: newWishes(clock), limits: newLimitWishes(), caller: caller{lanClient(), 80, newCouriers()},
 		bases: map[string][]*member{}, peers: map[string]*peer{},
 	}
 }
@@ -238,8 +239,13 @@ func (f *fleet) handle(e event) {
 	}
 }
 
-// elsewhere hands a message on that is not about the state of a device.
+// elsewhere hands a message on that is not about the state of a device. No
+// device is set under the name limit.
 func (f *fleet) elsewhere(e event) bool {
+	if e.topic == limitSetTopic {
+		f.limits.heard(e)
+		return true
+	}
 	if isSet(e.topic) {
 		f.wishes.heard(e)
 		return true

@@ -25,8 +25,9 @@ type Live interface {
 
 // Mirror publishes what is true, retained: each feed as a plain number on
 // homehub/<feed>, each device on homehub/<device>/state and all of it on
-// homehub/live as JSON, and the description of feeds and devices for Home
-// Assistant. It sends what changed, at most ten times a second of machine time,
+// homehub/live as JSON, the limit from outside that is in force on
+// homehub/limit, and the description of feeds and devices for Home Assistant.
+// It sends what changed, at most ten times a second of machine time,
 // until ctx ends. homehub/status is online meanwhile; only a killed hub leaves
 // it so, but then the broker that would say it is gone as well.
 func (b *Broker) Mirror(ctx context.Context, live Live) error {
@@ -45,7 +46,8 @@ func (b *Broker) Mirror(ctx context.Context, live Live) error {
 			return nil
 		case <-pause.C:
 		}
-		now := mirrored(live.Snapshot())
+		snapshot := live.Snapshot()
+		now := mirrored(snapshot)
 		for topic := range shown {
 			if _, stays := now[topic]; !stays && strings.HasSuffix(topic, stateSuffix) { // a device that was removed
 				b.send(message{topic: topic, retain: true})
@@ -66,6 +68,7 @@ func (b *Broker) Mirror(ctx context.Context, live Live) error {
 		case <-ctx.Done():
 			return nil
 		case <-sub.C():
+		case <-limitOver(snapshot, b.cfg.Clock):
 		case <-b.births:
 			delete(shown, discoveryTopic)
 		}
@@ -96,6 +99,7 @@ func mirrored(s hub.Snapshot) map[string]string {
 			topics[discoveryTopic] = config
 		}
 	}
+	topics[limitTopic] = limitOf(s)
 	if all, err := json.Marshal(liveOf(s)); err == nil {
 		topics[mirrorPrefix+"live"] = string(all)
 	}

@@ -101,7 +101,7 @@ func TestMirrorIsNoFasterThanTenTimesASecond(t *testing.T) {
 
 func TestNothingIsMirroredBeforeItIsKnown(t *testing.T) {
 	topics := mirrored(hub.Snapshot{})
-	if len(topics) != 1 || topics["homehub/live"] != `{"stale":false,"devices":[]}` {
+	if len(topics) != 2 || topics["homehub/limit"] != "null" || topics["homehub/live"] != `{"stale":false,"devices":[]}` {
 		t.Errorf("got %v", topics)
 	}
 }

@@ -87,7 +87,6 @@ func (g *gate) takeOver(p *peer, pk packets.Packet) bool {
 	// The tree of topics knows subscribers by their id: it needs no change.
 	for filter, sub := range old.State.Subscriptions.GetAll() {
 		cl.State.Subscriptions.Add(filter, sub)
-		old.State.Subscriptions.Delete(filter)
 	}
 	old.ClearInflights()
 	return true

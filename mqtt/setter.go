@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	setSuffix = "/set"
+	setSuffix   = "/set"
+	errorSuffix = "/error"
 	// maxWish is the longest command; it also bounds what an answer repeats.
 	maxWish = 256
 	// wishPause is the least machine time between two decisions about the same
@@ -138,27 +139,20 @@ func parseWish(payload []byte, now time.Time) (mode hub.Mode, until time.Time, e
 }
 
 func (w *wishes) refuse(id string, err error) {
-	topic := mirrorPrefix + id + "/error"
+	topic := mirrorPrefix + id + errorSuffix
 	if publishable(topic) {
-		w.publish(topic, encode(map[string]string{"error": err.Error(), "code": string(hub.CodeOf(err))}))
+		w.publish(topic, refusal(err))
 	}
+}
+
+// refusal is what a program is answered that asked for something wrong.
+func refusal(err error) []byte {
+	return encode(map[string]string{"error": err.Error(), "code": string(hub.CodeOf(err))})
 }
 
 // run carries commands out until ctx ends.
 func (w *wishes) run(ctx context.Context) {
-	pause := time.NewTimer(0)
-	defer pause.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-pause.C:
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-w.wake:
-		}
+	paced(ctx, w.wake, func() {
 		w.mu.Lock()
 		waiting := w.waiting
 		w.waiting = map[string]wish{}
@@ -168,6 +162,5 @@ func (w *wishes) run(ctx context.Context) {
 				w.refuse(id, err)
 			}
 		}
-		pause.Reset(wishPause)
-	}
+	})
 }

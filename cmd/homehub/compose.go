@@ -171,7 +171,7 @@ func (i *installation) buildBroker() error {
 		LoggedIn:  func(device string) { go i.desk.Online(device) },
 		StateFile: i.cfg.Data.Dir + "/retained.bin",
 		Meter:     topics, Observe: func(r hub.Reading) { i.hub.Observe(r) },
-		Decide: i.decideMode,
+		Decide: i.decideMode, SetLimit: i.setLimit,
 		// A Zigbee2MQTT lists all its devices in one message of some 3 kB each.
 		Limits:       mqtt.Limits{Packet: 256 << 10},
 		FoundChanged: i.foundChanged,
@@ -197,6 +197,24 @@ func (i *installation) decideMode(client, device string, mode hub.Mode, until ti
 		return err
 	}
 	return i.store.Audit("MQTT client "+client, "set "+d.Name+" to "+string(mode))
+}
+
+// setLimit puts a limit in force that a program asked for on the broker. One
+// that is in force already costs the card nothing, however often it comes.
+func (i *installation) setLimit(client string, l hub.Limit) error {
+	now := i.hub.Snapshot()
+	same := now.Limit.Watts == l.Watts && now.Limit.Source == strings.TrimSpace(l.Source) && now.Limit.Until.Equal(l.Until)
+	if same && now.Limit.ActiveAt(now.At) == (l.Source != "") {
+		return nil
+	}
+	if err := i.hub.SetLimit(l); err != nil {
+		return err
+	}
+	what := "set the limit of " + l.Source
+	if l.Source == "" {
+		what = "withdrew the limit"
+	}
+	return i.store.Audit("MQTT client "+client, what)
 }
 
 // buildRelays takes the header's pins. Most machines have none: that is worth
