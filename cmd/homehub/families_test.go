@@ -22,43 +22,7 @@ import (
 // meanwhile, and starts the hub again: it is on again within 10 s, as it was
 // decided, and a second plug, for which nothing is due, is told nothing.
 func TestAPlugOverARestart(t *testing.T) {
-	file, data := serveConfig(t, "unused")
-	if err := os.MkdirAll(data, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	secrets := map[string]string{}
-	s, err := store.Open(store.Config{Dir: data, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, id := range []string{"kettle", "lamp"} {
-		d, err := hub.Device{ID: id, Name: id, Family: hub.FamilyTasmota, Role: hub.RolePlug, Topic: id}.Validate()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cred, secret := mqtt.NewLogin(d, time.Now())
-		secrets[id] = secret
-		if err := errors.Join(s.PutDevice(d), s.PutCredential(cred)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	app, secret := hub.NewCredential("app", "", []hub.Grant{{Filter: "#", Read: true, Write: true}}, time.Now())
-	if err := s.PutCredential(app); err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
-
-	plugIn := func(id, broker string) (pull func()) {
-		plug := prepare(t, "sim", "device", "--family", "tasmota", "--topic", id, "--broker", broker, "--user", id, "--password", secrets[id])
-		if err := plug.cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		pull = sync.OnceFunc(func() { _ = plug.cmd.Process.Kill(); _ = plug.cmd.Wait() })
-		t.Cleanup(pull)
-		return pull
-	}
+	file, secret, plugIn := houseOfPlugs(t, "kettle", "lamp")
 	p := serveFile(t, file)
 	plugIn("lamp", p.mqtt)
 	pull := plugIn("kettle", p.mqtt)
@@ -89,6 +53,49 @@ func TestAPlugOverARestart(t *testing.T) {
 	t.Logf("told again %v after the restart", time.Since(began).Round(10*time.Millisecond))
 	if got := w.last("cmnd/lamp/POWER"); got != "" {
 		t.Errorf("the lamp, for which nothing is due, was told %q", got)
+	}
+}
+
+// houseOfPlugs is the configuration of a hub with these Tasmotas and the secret
+// of the program app, which may everything. plugIn starts one of them.
+func houseOfPlugs(t *testing.T, ids ...string) (file, secret string, plugIn func(id, broker string) (pull func())) {
+	t.Helper()
+	file, data := serveConfig(t, "unused")
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	secrets := map[string]string{}
+	s, err := store.Open(store.Config{Dir: data, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		d, err := hub.Device{ID: id, Name: id, Family: hub.FamilyTasmota, Role: hub.RolePlug, Topic: id, Power: 2000}.Validate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cred, secret := mqtt.NewLogin(d, time.Now())
+		secrets[id] = secret
+		if err := errors.Join(s.PutDevice(d), s.PutCredential(cred)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	app, secret := hub.NewCredential("app", "", []hub.Grant{{Filter: "#", Read: true, Write: true}}, time.Now())
+	if err := s.PutCredential(app); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	return file, secret, func(id, broker string) (pull func()) {
+		plug := prepare(t, "sim", "device", "--family", "tasmota", "--topic", id, "--broker", broker, "--user", id, "--password", secrets[id])
+		if err := plug.cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		pull = sync.OnceFunc(func() { _ = plug.cmd.Process.Kill(); _ = plug.cmd.Wait() })
+		t.Cleanup(pull)
+		return pull
 	}
 }
 
