@@ -78,11 +78,14 @@ func (g *gate) handle(p *peer, frame []byte) error {
 		return err
 	}
 	switch pk.FixedHeader.Type {
-	case packets.Connect:
-		err = packets.ErrProtocolViolationSecondConnect
 	case packets.Publish, packets.Subscribe, packets.Unsubscribe, packets.Pingreq, packets.Auth:
 		p.throttle(time.Now())
-		fallthrough
+	}
+	switch pk.FixedHeader.Type {
+	case packets.Connect:
+		err = packets.ErrProtocolViolationSecondConnect
+	case packets.Subscribe:
+		err = g.subscribe(cl, pk)
 	default:
 		err = g.server.InjectPacket(cl, pk)
 	}

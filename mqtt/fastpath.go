@@ -129,11 +129,12 @@ func (p *peer) settle() {
 // carry publishes a message that does not come by the fast path: from the
 // library, as a Will, or from the hub itself.
 func (g *gate) carry(m *publication) {
-	if m.retain {
-		g.retain(m)
-	}
 	var out outbox
-	out.pass(m, g.routes.to(m.topic))
+	if m.retain {
+		g.retain(m, &out)
+	} else {
+		out.pass(m, g.routes.to(m.topic))
+	}
 	out.push()
 }
 

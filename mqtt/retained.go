@@ -16,15 +16,25 @@ type wanted struct {
 	existed      bool
 }
 
-// retain keeps a message for later subscribers, or clears what was kept. The
-// library writes the path of a retained message while it looks through the
-// tree for a subscription with a wildcard; both are done under one lock here.
-func (g *gate) retain(m *publication) {
+// retain passes a message on and keeps it for later subscribers, or clears what
+// was kept. A SUBSCRIBE comes before or after both, so that nobody gets the
+// message twice, or an older one after it. The library also writes the path of
+// a retained message while it looks through the tree for a subscription with a
+// wildcard; that is all under one lock here.
+func (g *gate) retain(m *publication, out *outbox) {
 	pk := m.packet(m.qos, true, 0)
 	g.shelf.index.Lock()
+	defer g.shelf.index.Unlock()
 	g.server.Topics.RetainMessage(pk)
-	g.shelf.index.Unlock()
 	g.shelf.put(m.topic, m.origin, len(m.payload))
+	out.pass(m, g.routes.to(m.topic))
+}
+
+// subscribe has the library handle a SUBSCRIBE; see retain.
+func (g *gate) subscribe(cl *mochi.Client, pk packets.Packet) error {
+	g.shelf.index.RLock()
+	defer g.shelf.index.RUnlock()
+	return g.server.InjectPacket(cl, pk)
 }
 
 // OnSubscribe makes filters that are too many or too long invalid, so that the
@@ -71,8 +81,7 @@ func (g *gate) OnSubscribed(cl *mochi.Client, _ packets.Packet, codes []byte) {
 func (g *gate) OnUnsubscribed(*mochi.Client, packets.Packet) { g.routes.forget() }
 
 // OnPacketProcessed sends the retained messages of a SUBSCRIBE after its
-// SUBACK. The lock is held until they are queued: a newer message on a topic
-// can then not come before the retained one.
+// SUBACK.
 func (g *gate) OnPacketProcessed(cl *mochi.Client, pk packets.Packet, err error) {
 	p := peerOf(cl)
 	if p == nil || pk.FixedHeader.Type != packets.Subscribe {
@@ -83,8 +92,6 @@ func (g *gate) OnPacketProcessed(cl *mochi.Client, pk packets.Packet, err error)
 	if err != nil {
 		return
 	}
-	g.shelf.index.RLock()
-	defer g.shelf.index.RUnlock()
 	var out outbox
 	for _, w := range asked {
 		g.sendRetained(p, w, &out)

@@ -75,3 +75,30 @@ func TestRetainedNeverComesAfterANewerOne(t *testing.T) {
 	close(stop)
 	<-stopped
 }
+
+// A message that is retained just as somebody subscribes comes once: as it was
+// published, or as what is kept.
+func TestRetainedComesOnce(t *testing.T) {
+	v := newVault()
+	v.add("pub", "", rw("#"))
+	v.add("sub", "", rw("#"))
+	h := open(t, v, func(c *Config) { c.Limits.MessageRate, c.Limits.Subscriptions, c.Limits.Retained = 100_000, 10_000, 10_000 })
+	pub, _ := h.wire(t, 4, hello{user: "pub"})
+	sub, _ := h.wire(t, 4, hello{user: "sub"})
+	for i := range 3000 {
+		topic := fmt.Sprint("a/", i)
+		done := make(chan struct{})
+		go func() { defer close(done); pub.pub(msg(topic, 1, true, "x")) }()
+		sub.sub(packets.Subscription{Filter: topic, Qos: 0})
+		<-done
+		pub.pub(msg("end", 1, false, "")) // it has gone to everybody
+		sub.send([]byte{0xc0, 0})         // and the SUBSCRIBE is over
+		came := 0
+		for pk := sub.get(); pk.FixedHeader.Type != packets.Pingresp; pk = sub.get() {
+			came++
+		}
+		if came != 1 {
+			t.Fatalf("round %d: it came %d times", i, came)
+		}
+	}
+}
