@@ -131,7 +131,7 @@ func TestEmptyClientIDIsTheUserName(t *testing.T) {
 		t.Fatalf("refused with %d", body[1])
 	}
 	h.Revoke("prog") // finds it under its user name
-	if !c.hungUp(3 * time.Second) {
+	if !c.hungUp(patience) {
 		t.Error("it is still connected")
 	}
 }
@@ -184,7 +184,7 @@ func TestRevoke(t *testing.T) {
 	h.Revoke("plug")
 	select {
 	case <-lost:
-	case <-time.After(3 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("it is still connected")
 	}
 	want(t, got, "emon/plug/config", "") // cleared, and no Will
@@ -223,7 +223,7 @@ func TestReplacedCredential(t *testing.T) {
 	h.Revoke("plug")
 	select {
 	case <-lost:
-	case <-time.After(3 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the old connection lives on")
 	}
 	want(t, got, "old/config", "") // cleared
@@ -275,7 +275,7 @@ func TestShutdownIsQuickAndSendsNoWills(t *testing.T) {
 
 func TestCheck(t *testing.T) {
 	h := open(t, newVault())
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := h.Check(ctx); err != nil {
 		t.Fatal(err)

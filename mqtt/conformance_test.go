@@ -70,7 +70,8 @@ func TestConformance(t *testing.T) {
 				v.add(id, "", rw("#"))
 			}
 			v.add("some", "", rw("some/#"))
-			f(t, open(t, v))
+			// So that who is to be cut is not cut for being slow to log in.
+			f(t, open(t, v, func(c *Config) { c.Limits.Connect = time.Hour }))
 		})
 	}
 	for name, f := range both {
@@ -106,7 +107,7 @@ func confBasic(t *testing.T, h *house, version byte) {
 	other, _ := h.wire(t, version, hello{user: "two"})
 	for qos := range byte(3) {
 		other.pub(msg("a/b", qos, false, "x"))
-		if pk, ok := w.hear(2 * time.Second); !ok || pk.FixedHeader.Qos != qos || pk.TopicName != "a/b" {
+		if pk, ok := w.hear(patience); !ok || pk.FixedHeader.Qos != qos || pk.TopicName != "a/b" {
 			t.Errorf("QoS %d: got %+v", qos, pk)
 		}
 	}
@@ -115,12 +116,12 @@ func confBasic(t *testing.T, h *house, version byte) {
 		t.Errorf("no PINGRESP but %+v", pk)
 	}
 	w.send(packet(0x10, str("MQTT"), []byte{4, 2, 0, 60}, str("one"))) // a second CONNECT
-	if !w.hungUp(2 * time.Second) {
+	if !w.hungUp(patience) {
 		t.Error("a second CONNECT is borne")
 	}
 	bad := h.raw(t, "")
 	bad.send(packet(0x10, str("hi"), []byte{version, 2, 0, 60, 0}, str("one")))
-	if !bad.hungUp(2 * time.Second) {
+	if !bad.hungUp(patience) {
 		t.Error("another protocol name is borne")
 	}
 	other.bye()
@@ -190,7 +191,7 @@ func confWill(t *testing.T, h *house, version byte) {
 	eye.sub(packets.Subscription{Filter: "will/#", Qos: 2})
 	w, _ := h.wire(t, version, hello{user: "one", will: &packets.ConnectParams{WillTopic: "will/one", WillPayload: []byte("gone"), WillQos: 1}})
 	_ = w.Close()
-	if pk, ok := eye.hear(3 * time.Second); !ok || pk.TopicName != "will/one" || string(pk.Payload) != "gone" {
+	if pk, ok := eye.hear(patience); !ok || pk.TopicName != "will/one" || string(pk.Payload) != "gone" {
 		t.Errorf("got %+v", pk)
 	}
 	w, _ = h.wire(t, version, hello{user: "one", will: &packets.ConnectParams{WillTopic: "will/one", WillPayload: []byte("gone")}})
@@ -215,7 +216,7 @@ func confKeepalive(t *testing.T, h *house, version byte) {
 	eye, _ := h.wire(t, version, hello{user: "two"})
 	eye.sub(packets.Subscription{Filter: "will/#", Qos: 2})
 	h.wire(t, version, hello{user: "one", keepalive: 1, will: &packets.ConnectParams{WillTopic: "will/one", WillPayload: []byte("gone")}})
-	if pk, ok := eye.hear(4 * time.Second); !ok || string(pk.Payload) != "gone" {
+	if pk, ok := eye.hear(patience); !ok || string(pk.Payload) != "gone" {
 		t.Error("a client that fell silent is kept")
 	}
 }
@@ -291,7 +292,7 @@ func confSessionExpiry(t *testing.T, h *house) {
 			t.Errorf("expiry %d s: session present = %v", tt.interval, ack.SessionPresent)
 		}
 		w.put(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, Properties: packets.Properties{SessionExpiryIntervalFlag: true}})
-		w.hungUp(time.Second)
+		w.hungUp(patience)
 	}
 	for _, tt := range []struct {
 		connect, disconnect uint32
@@ -302,7 +303,7 @@ func confSessionExpiry(t *testing.T, h *house) {
 		bye := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}}
 		bye.Properties.SessionExpiryInterval, bye.Properties.SessionExpiryIntervalFlag = tt.disconnect, true
 		w.put(bye)
-		w.hungUp(time.Second)
+		w.hungUp(patience)
 		eye, _ := h.wire(t, 5, hello{user: "two"})
 		eye.hungUp(3500 * time.Millisecond) // lets the time pass
 		eye.Close()
@@ -345,7 +346,7 @@ func confPayloadFormat(t *testing.T, h *house) {
 		pk := msg("a", qos, false, "text")
 		pk.Properties.PayloadFormat, pk.Properties.PayloadFormatFlag, pk.Properties.ContentType = 1, true, "text/plain"
 		other.pub(pk)
-		got, ok := w.hear(2 * time.Second)
+		got, ok := w.hear(patience)
 		if !ok || got.FixedHeader.Qos != qos || got.Properties.PayloadFormat != 1 || got.Properties.ContentType != "text/plain" {
 			t.Errorf("QoS %d: got %+v", qos, got.Properties)
 		}
@@ -432,14 +433,14 @@ func confRequestResponse(t *testing.T, h *house) {
 	pk := msg("question", 1, false, "?")
 	pk.Properties.ResponseTopic, pk.Properties.CorrelationData = "answer/one", []byte("334")
 	asks.pub(pk)
-	got, ok := says.hear(2 * time.Second)
+	got, ok := says.hear(patience)
 	if !ok || got.Properties.ResponseTopic != "answer/one" || !bytes.Equal(got.Properties.CorrelationData, []byte("334")) {
 		t.Fatalf("got %+v", got.Properties)
 	}
 	pk = msg(got.Properties.ResponseTopic, 1, false, "!")
 	pk.Properties.CorrelationData = got.Properties.CorrelationData
 	says.pub(pk)
-	if got, ok := asks.hear(2 * time.Second); !ok || string(got.Properties.CorrelationData) != "334" {
+	if got, ok := asks.hear(patience); !ok || string(got.Properties.CorrelationData) != "334" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -462,7 +463,7 @@ func confClientAlias(t *testing.T, h *house) {
 		t.Errorf("got %+v", got)
 	}
 	w.send(packet(0x30, str("some/a"), []byte{3, 35, 0, 0}, []byte("x")))
-	if !w.hungUp(2 * time.Second) {
+	if !w.hungUp(patience) {
 		t.Error("alias 0 is borne")
 	}
 }
@@ -480,7 +481,7 @@ func confServerAlias(t *testing.T, h *house) {
 		}
 	}
 	other.pub(msg("a/2", 0, false, "x")) // no alias is left
-	if pk, _ := w.hear(2 * time.Second); pk.TopicName != "a/2" || pk.Properties.TopicAlias != 0 {
+	if pk, _ := w.hear(patience); pk.TopicName != "a/2" || pk.Properties.TopicAlias != 0 {
 		t.Errorf("topic %q alias %d", pk.TopicName, pk.Properties.TopicAlias)
 	}
 }
@@ -499,7 +500,7 @@ func confMaximumPacketSize(t *testing.T, h *house) {
 		pk.FixedHeader.Type = packets.Publish
 		return pk
 	}())
-	if !other.hungUp(2 * time.Second) {
+	if !other.hungUp(patience) {
 		t.Error("a packet above the broker's maximum is borne")
 	}
 }
@@ -550,7 +551,11 @@ func confFlow2(t *testing.T, h *house) {
 	var waiting []uint16
 	seen := 0
 	for seen < 20 {
-		pk, ok := w.take(200 * time.Millisecond)
+		wait := patience
+		if len(waiting) == most {
+			wait = 200 * time.Millisecond // no more may come
+		}
+		pk, ok := w.take(wait)
 		switch {
 		case !ok && len(waiting) < most:
 			t.Fatalf("only %d of %d came, %d unacknowledged", seen, 20, len(waiting))
@@ -581,14 +586,15 @@ func confWillDelay(t *testing.T, h *house) {
 		t.Error("it came at once")
 	}
 	eye.r.Reset(eye.Conn)
-	if pk, ok := eye.hear(4 * time.Second); !ok || string(pk.Payload) != "gone" {
+	if pk, ok := eye.hear(patience); !ok || string(pk.Payload) != "gone" {
 		t.Error("it never came")
 	}
+	in.will.WillProperties.WillDelayInterval = 4
 	w, _ = h.wire(t, 5, in)
 	_ = w.Close()
 	eventually(t, "the broker noticed", func() bool { return len(h.door.everybody()) == 1 })
 	h.wire(t, 5, in) // back in time
-	if _, ok := eye.hear(3500 * time.Millisecond); ok {
+	if _, ok := eye.hear(5500 * time.Millisecond); ok {
 		t.Error("it came though the client is back")
 	}
 }
@@ -602,7 +608,7 @@ func confUserProperties(t *testing.T, h *house) {
 		pk := msg("a", qos, false, "x")
 		pk.Properties.User = users
 		other.pub(pk)
-		if got, _ := w.hear(2 * time.Second); got.FixedHeader.Qos != qos || fmt.Sprint(got.Properties.User) != fmt.Sprint(users) {
+		if got, _ := w.hear(patience); got.FixedHeader.Qos != qos || fmt.Sprint(got.Properties.User) != fmt.Sprint(users) {
 			t.Errorf("QoS %d: got %+v", qos, got.Properties.User)
 		}
 	}

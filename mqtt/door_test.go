@@ -264,7 +264,7 @@ func TestPeerWritesWhatWasQueuedBeforeItCloses(t *testing.T) {
 		t.Error("a write after Close succeeds")
 	}
 	c := &raw{Conn: theirs, t: t}
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	b := make([]byte, 100)
 	if n, _ := c.Read(b); string(b[:n]) != "refused" {
 		t.Errorf("got %q", b[:n])

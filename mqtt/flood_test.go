@@ -55,7 +55,7 @@ func TestFlood(t *testing.T) {
 	debug.FreeOSMemory()
 	before := inUse()
 
-	ctx, cancel := context.WithTimeout(t.Context(), *flood)
+	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	ended := attacker(ctx, t, h.addr, v.secret("stalled"))
 	fewDescriptors(t, 60) // fewer than the door would let in
@@ -63,17 +63,16 @@ func TestFlood(t *testing.T) {
 	sent := int64(0)
 	tick := time.NewTicker(time.Second / rate)
 	defer tick.Stop()
-	for ctx.Err() == nil {
-		select {
-		case <-ctx.Done():
-		case <-tick.C:
-			for i, c := range paired {
-				tok := c.Publish(fmt.Sprintf("dev/%d", i), 1, false, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano())))
-				if err := settle(tok); err != nil {
-					t.Fatalf("device %d: %v", i, err)
-				}
-				sent++
+	starved := func() bool { return strings.Contains(h.all(), "have to wait") }
+	begun := time.Now()
+	for d := time.Duration(0); d < *flood || !starved() && d < *flood+patience; d = time.Since(begun) { // attackers are slow on a slow machine
+		<-tick.C
+		for i, c := range paired {
+			tok := c.Publish(fmt.Sprintf("dev/%d", i), 1, false, binary.BigEndian.AppendUint64(nil, uint64(time.Now().UnixNano())))
+			if err := settle(tok); err != nil {
+				t.Fatalf("device %d: %v", i, err)
 			}
+			sent++
 		}
 	}
 	eventually(t, "every message arrives", func() bool { return heard.Load() == sent })
@@ -84,13 +83,14 @@ func TestFlood(t *testing.T) {
 	p99 := late.quantile(0.99)
 	limit := 50 * time.Millisecond
 	if *flood < time.Minute || raceEnabled {
-		limit = time.Second // too short or too slow for a verdict on a busy machine
+		limit = 5 * time.Second // too short or too slow for a verdict on a busy machine
 	}
 	if p99 > limit {
 		t.Errorf("p99 is %v", p99)
 	}
+	cancel()
 	ended()
-	if !raceEnabled && !strings.Contains(h.all(), "have to wait") {
+	if !starved() {
 		t.Error("descriptors never ran out")
 	}
 	began := time.Now()
@@ -138,7 +138,7 @@ func fewDescriptors(t *testing.T, n uint64) {
 // descriptors are not the broker's, and returns how to wait for its end.
 func attacker(ctx context.Context, t *testing.T, addr, secret string) (wait func()) {
 	t.Helper()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestAttacker$", "-flood="+flood.String())
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestAttacker$", "-flood="+(*flood+2*patience).String())
 	cmd.Env = append(os.Environ(), "HOMEHUB_ATTACK="+addr, "HOMEHUB_ATTACK_SECRET="+secret)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

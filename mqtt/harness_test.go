@@ -29,6 +29,10 @@ import (
 // is meant to fail.
 var bare = flag.Bool("bare", false, "test the bare library instead of the guarded one")
 
+// patience is how long a test waits for what has to happen. It is no claim
+// about speed: a busy machine may take its time.
+const patience = 30 * time.Second
+
 // TestMain lets the tests that mostly wait wait together.
 func TestMain(m *testing.M) {
 	flag.Parse()
@@ -85,6 +89,7 @@ type house struct {
 
 	mu         sync.Mutex
 	conditions []string
+	log        strings.Builder
 }
 
 // open starts a broker on a free port and stops it with the test.
@@ -97,7 +102,7 @@ func open(t testing.TB, v *vault, change ...func(*Config)) *house {
 		return h
 	}
 	cfg := Config{
-		Addr: "127.0.0.1:0", Vault: v, Logger: slog.New(slog.DiscardHandler),
+		Addr: "127.0.0.1:0", Vault: v, Logger: slog.New(slog.NewTextHandler(h, &slog.HandlerOptions{Level: slog.LevelWarn})),
 		Report: func(r hub.Report) { h.report <- r },
 		Condition: func(c hub.Condition, reason string) {
 			h.mu.Lock()
@@ -125,6 +130,27 @@ func open(t testing.TB, v *vault, change ...func(*Config)) *house {
 	return h
 }
 
+// Write takes in what the broker logs.
+func (h *house) Write(line []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.log.Write(line)
+}
+
+// endsCleanly stops the broker, which must not have to wait for connections
+// that do not end.
+func (h *house) endsCleanly(t *testing.T) {
+	t.Helper()
+	if err := h.stop(); err != nil {
+		t.Error(err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if log := h.log.String(); strings.Contains(log, "did not end in time") {
+		t.Errorf("it waited for connections:\n%s", log)
+	}
+}
+
 // last is the latest condition.
 func (h *house) last() string {
 	h.mu.Lock()
@@ -145,7 +171,7 @@ func (h *house) all() string {
 // next is the next report that matches.
 func (h *house) next(t testing.TB, what string, match func(hub.Report) bool) hub.Report {
 	t.Helper()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for {
 		select {
 		case r := <-h.report:
@@ -208,7 +234,7 @@ func (h *house) dial(t testing.TB, id string, change ...func(*paho.ClientOptions
 
 func (h *house) try(id, secret string, change ...func(*paho.ClientOptions)) (paho.Client, error) {
 	o := paho.NewClientOptions().AddBroker("tcp://" + h.addr).SetClientID(id).SetUsername(id).SetPassword(secret).
-		SetAutoReconnect(false).SetConnectTimeout(5 * time.Second).SetProtocolVersion(4).SetOrderMatters(true)
+		SetAutoReconnect(false).SetConnectTimeout(patience).SetProtocolVersion(4).SetOrderMatters(true)
 	for _, f := range change {
 		f(o)
 	}
@@ -217,7 +243,7 @@ func (h *house) try(id, secret string, change ...func(*paho.ClientOptions)) (pah
 }
 
 func settle(tok paho.Token) error {
-	if !tok.WaitTimeout(5 * time.Second) {
+	if !tok.WaitTimeout(patience) {
 		return errors.New("no answer in time")
 	}
 	return tok.Error()
@@ -247,7 +273,7 @@ func want(t testing.TB, got chan paho.Message, topic, payload string) {
 		if m.Topic() != topic || string(m.Payload()) != payload {
 			t.Fatalf("got %q on %s, want %q on %s", m.Payload(), m.Topic(), payload, topic)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("nothing came on %s", topic)
 	}
 }
@@ -261,7 +287,7 @@ type raw struct {
 
 func (h *house) raw(t testing.TB, from string) *raw {
 	t.Helper()
-	d := net.Dialer{Timeout: 5 * time.Second}
+	d := net.Dialer{Timeout: patience}
 	if from != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}
@@ -314,7 +340,7 @@ func (c *raw) login(version byte, id, secret string, keepalive uint16, clean boo
 
 func (c *raw) send(b []byte) {
 	c.t.Helper()
-	_ = c.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetWriteDeadline(time.Now().Add(patience))
 	if _, err := c.Write(b); err != nil {
 		c.t.Fatalf("sending: %v", err)
 	}
@@ -323,7 +349,7 @@ func (c *raw) send(b []byte) {
 // receive is the next packet.
 func (c *raw) receive() (byte, []byte) {
 	c.t.Helper()
-	kind, body, err := c.packet(5 * time.Second)
+	kind, body, err := c.packet(patience)
 	if err != nil {
 		c.t.Fatalf("receiving: %v", err)
 	}
@@ -383,7 +409,7 @@ func eventually(t testing.TB, what string, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	timeout := time.After(5 * time.Second)
+	timeout := time.After(patience)
 	for !is() {
 		select {
 		case <-tick.C:

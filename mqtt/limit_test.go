@@ -94,7 +94,7 @@ func TestLimitOverTheWire(t *testing.T) {
 		var m paho.Message
 		select {
 		case m = <-errs:
-		case <-time.After(20 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%s: nothing is wrong with it", payload)
 		}
 		var e struct{ Error, Code string }

@@ -29,7 +29,7 @@ func nextReading(t *testing.T, got chan hub.Reading) hub.Reading {
 	select {
 	case r := <-got:
 		return r
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("no reading came")
 		return hub.Reading{}
 	}
@@ -164,8 +164,9 @@ func TestMeterGarbageOverTheWire(t *testing.T) {
 
 // On a house clock that runs fast a value leaves after a house minute.
 func TestMeterForgetsOverTheWire(t *testing.T) {
+	t.Parallel()
 	h, got := metered(t, map[string]string{"net": "p1/power", "gas": "p1/gas"}, func(c *Config) {
-		c.Clock = hub.ScaledClock(at("2026-01-01 00:00:00"), 100)
+		c.Clock = hub.ScaledClock(at("2026-01-01 00:00:00"), 20)
 	})
 	bridge := h.dial(t, "bridge")
 	before := at("2026-01-01 00:00:00")
@@ -248,7 +249,7 @@ func TestMeterFloodOverTheWire(t *testing.T) {
 	}
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the last value did not come out")
 	}
 	if most := int(time.Since(begin)/burstPause) + 1; len(told) > most || len(told) < 2 {

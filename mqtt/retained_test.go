@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/mochi-mqtt/server/v2/packets"
 )
@@ -60,7 +59,7 @@ func TestRetainedNeverComesAfterANewerOne(t *testing.T) {
 		sub.sub(packets.Subscription{Filter: "a/#", Qos: 0})
 		last := 0
 		for range 20 {
-			pk, ok := sub.take(5 * time.Second)
+			pk, ok := sub.take(patience)
 			n := 0
 			if _, err := fmt.Sscan(string(pk.Payload), &n); err != nil || !ok {
 				t.Fatalf("got %+v", pk)
@@ -82,7 +81,9 @@ func TestRetainedComesOnce(t *testing.T) {
 	v := newVault()
 	v.add("pub", "", rw("#"))
 	v.add("sub", "", rw("#"))
-	h := open(t, v, func(c *Config) { c.Limits.MessageRate, c.Limits.Subscriptions, c.Limits.Retained = 100_000, 10_000, 10_000 })
+	h := open(t, v, func(c *Config) {
+		c.Limits.MessageRate, c.Limits.Subscriptions, c.Limits.Retained = 100_000, 10_000, 10_000
+	})
 	pub, _ := h.wire(t, 4, hello{user: "pub"})
 	sub, _ := h.wire(t, 4, hello{user: "sub"})
 	for i := range 3000 {

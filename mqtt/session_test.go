@@ -2,6 +2,7 @@ package mqtt
 
 import (
 	"bytes"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -29,7 +30,7 @@ func TestEveryPacketCounts(t *testing.T) {
 			began := time.Now()
 			_, _ = c.Write(bytes.Repeat(one, n))
 			for i := range n {
-				if _, _, err := c.packet(20 * time.Second); err != nil {
+				if _, _, err := c.packet(patience); err != nil {
 					t.Errorf("%s: answer %d: %v", id, i, err)
 					return
 				}
@@ -41,6 +42,38 @@ func TestEveryPacketCounts(t *testing.T) {
 		})
 	}
 	all.Wait()
+}
+
+// Whoever has the right secret, but asks for what can not be, is refused; and
+// a v5 client that breaks the rules later is told why it is cut.
+func TestWhatCanNotBeIsRefused(t *testing.T) {
+	v := newVault()
+	v.add("a", "", rw("#"))
+	h := open(t, v, func(c *Config) { c.Limits.Connect = time.Hour })
+	for name, head := range map[string][]byte{
+		"a session without an id": bytes.Join([][]byte{str("MQTT"), {4, 0xc0, 0, 60}, str("")}, nil),
+		"another protocol":        bytes.Join([][]byte{str("MQTX"), {4, 0xc2, 0, 60}, str("a")}, nil),
+		"a later version":         bytes.Join([][]byte{str("MQTT"), {6, 0xc2, 0, 60, 0}, str("a")}, nil),
+		"a reserved flag":         bytes.Join([][]byte{str("MQTT"), {4, 0xc3, 0, 60}, str("a")}, nil),
+	} {
+		c := h.raw(t, "")
+		c.send(packet(0x10, head, str("a"), str(v.secret("a"))))
+		if kind, body, err := c.packet(patience); err == nil && (kind>>4 != packets.Connack || body[1] == 0) {
+			t.Errorf("%s is answered with %x %x", name, kind, body)
+		}
+		if !c.hungUp(patience) {
+			t.Errorf("%s: still connected", name)
+		}
+	}
+	for _, version := range []byte{4, 5} {
+		c := h.raw(t, "")
+		c.login(version, "a", v.secret("a"), 60, true)
+		c.send(packet(0x10, str("MQTT"), []byte{4, 2, 0, 60}, str("a"))) // a second CONNECT
+		kind, body, err := c.packet(patience)
+		if told := err == nil && kind>>4 == packets.Disconnect && body[0] == packets.ErrProtocolViolationSecondConnect.Code; told != (version == 5) {
+			t.Errorf("v%d: told %x %x %v", version, kind, body, err)
+		}
+	}
 }
 
 // A packet that was read just before the session went to another connection
@@ -67,15 +100,20 @@ func TestPacketAfterTheEndIsIgnored(t *testing.T) {
 func TestTimeToConnectEndsWithIt(t *testing.T) {
 	t.Parallel()
 	v := newVault()
-	v.add("a", "", rw("#"))
-	h := open(t, v, func(c *Config) { c.Limits.Connect = 600 * time.Millisecond })
+	h := open(t, v, func(c *Config) { c.Limits.Connect = 3 * time.Second })
+	var all sync.WaitGroup
 	for _, keepalive := range []uint16{0, 60, 65535} {
+		id := fmt.Sprint("a", keepalive)
+		v.add(id, "", rw("#"))
 		c := h.raw(t, "")
-		c.login(4, "a", v.secret("a"), keepalive, true)
-		if c.hungUp(time.Second) {
-			t.Errorf("keepalive %d: it was cut", keepalive)
-		}
+		c.login(4, id, v.secret(id), keepalive, true)
+		all.Go(func() {
+			if c.hungUp(4 * time.Second) {
+				t.Errorf("keepalive %d: it was cut", keepalive)
+			}
+		})
 	}
+	all.Wait()
 }
 
 // A session that is taken over while messages are on their way to it keeps its

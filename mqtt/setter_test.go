@@ -103,7 +103,7 @@ func TestSetOverTheWire(t *testing.T) {
 		var m paho.Message
 		select {
 		case m = <-errs:
-		case <-time.After(5 * time.Second):
+		case <-time.After(patience):
 			t.Fatalf("%s: nothing is wrong with it", payload)
 		}
 		var e struct{ Error, Code string }
@@ -167,7 +167,7 @@ func TestDeviceStateIsMirrored(t *testing.T) {
 	say(t, app, haBirth, 0, false, "online")
 	select {
 	case <-configs:
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Error("the description was not sent again to a Home Assistant that just started")
 	}
 	if err := live.DeleteDevice(t.Context(), "plug"); err != nil {

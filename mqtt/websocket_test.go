@@ -65,7 +65,7 @@ func TestWebsocketIsAStream(t *testing.T) {
 		}
 	}
 	var got []byte
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	for !strings.HasSuffix(string(got), "hello") {
 		kind, b, err := c.ReadMessage()
 		if err != nil || kind != websocket.BinaryMessage {
@@ -121,8 +121,7 @@ func TestDefect18PagesOfOtherSitesAreRefused(t *testing.T) {
 // A websocket has the limits of any other connection, and none outlives the
 // broker.
 func TestWebsocketIsBounded(t *testing.T) {
-	h := open(t, newVault(), func(c *Config) { c.Limits.Connect = 300 * time.Millisecond })
-	addr := overWeb(t, h)
+	addr := overWeb(t, open(t, newVault(), func(c *Config) { c.Limits.Connect = 300 * time.Millisecond }))
 	dial := func() *websocket.Conn {
 		c, _, err := (&websocket.Dialer{Subprotocols: []string{"mqtt"}}).Dial("ws://"+addr, nil)
 		if err != nil {
@@ -132,13 +131,15 @@ func TestWebsocketIsBounded(t *testing.T) {
 		return c
 	}
 	ended := func(c *websocket.Conn) bool {
-		_ = c.SetReadDeadline(time.Now().Add(3 * time.Second))
+		_ = c.SetReadDeadline(time.Now().Add(patience))
 		_, _, err := c.ReadMessage()
 		return err != nil && !strings.Contains(err.Error(), "timeout")
 	}
 	if !ended(dial()) {
 		t.Error("a silent one is still open")
 	}
+	h := open(t, newVault(), func(c *Config) { c.Limits.Connect = time.Hour })
+	addr = overWeb(t, h)
 	giant := dial()
 	_ = giant.WriteMessage(websocket.BinaryMessage, []byte{0x10, 0xff, 0xff, 0xff, 0x7f})
 	if !ended(giant) {
