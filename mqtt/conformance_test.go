@@ -294,19 +294,23 @@ func confSessionExpiry(t *testing.T, h *house) {
 		w.put(packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}, Properties: packets.Properties{SessionExpiryIntervalFlag: true}})
 		w.hungUp(patience)
 	}
-	for _, tt := range []struct {
+	later := []struct {
+		user                string
 		connect, disconnect uint32
 		present             bool
-	}{{1, 600, true}, {600, 0, false}, {1, 1, false}} {
-		in.props.SessionExpiryInterval = tt.connect
+	}{{"one", 1, 600, true}, {"two", 600, 0, false}, {"three", 1, 1, false}}
+	for _, tt := range later {
+		in.user, in.props.SessionExpiryInterval = tt.user, tt.connect
 		w, _ := h.wire(t, 5, in)
 		bye := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Disconnect}}
 		bye.Properties.SessionExpiryInterval, bye.Properties.SessionExpiryIntervalFlag = tt.disconnect, true
 		w.put(bye)
 		w.hungUp(patience)
-		eye, _ := h.wire(t, 5, hello{user: "two"})
-		eye.hungUp(3500 * time.Millisecond) // lets the time pass
-		eye.Close()
+	}
+	eye, _ := h.wire(t, 5, hello{user: "some"})
+	eye.hungUp(3500 * time.Millisecond) // lets the time pass
+	for _, tt := range later {
+		in.user = tt.user
 		if _, ack := h.wire(t, 5, in); ack.SessionPresent != tt.present {
 			t.Errorf("%d s, at DISCONNECT %d s: session present = %v after 3 s", tt.connect, tt.disconnect, ack.SessionPresent)
 		}
