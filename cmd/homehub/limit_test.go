@@ -2,11 +2,15 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"homehub/hub"
+	"homehub/store"
 )
 
 // TestALimitOverMQTTIsObeyed has the grid operator's program set a limit on the
@@ -73,4 +77,51 @@ func TestALimitOverMQTTIsObeyed(t *testing.T) {
 	}
 	w.say("homehub/limit/set", "null")
 	p.until("it is withdrawn", 10*time.Second, func() bool { return w.last("homehub/limit") == "null" })
+}
+
+// A program may say the same limit as often as it likes: it is kept once. One
+// that is over is not taken for the one in force.
+func TestTheSameLimitIsKeptOnce(t *testing.T) {
+	s, err := store.Open(store.Config{Dir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	kept := 0
+	clock := hub.ScaledClock(time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC), 3600)
+	live, err := hub.New(hub.Config{Clock: clock, Logger: slog.New(slog.DiscardHandler), KeepLimit: func(hub.Limit) error { kept++; return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &installation{hub: live, store: s}
+	until := clock.Now().Add(12 * time.Hour) // 12 s
+	for n, step := range []struct {
+		limit hub.Limit
+		kept  int
+	}{
+		{hub.Limit{}, 0}, // there is none to withdraw
+		{hub.Limit{Watts: 4200, Source: "grid", Until: until}, 1},
+		{hub.Limit{Watts: 4200, Source: " grid ", Until: until}, 1},
+		{hub.Limit{Watts: 4300, Source: "grid", Until: until}, 2},
+		{hub.Limit{Watts: 4300, Source: "grid"}, 3},
+		{hub.Limit{Watts: 4300, Source: "community"}, 4},
+		{hub.Limit{}, 5},
+		{hub.Limit{}, 5},
+	} {
+		if err := i.setLimit("prog", step.limit); err != nil || kept != step.kept {
+			t.Errorf("step %d: kept %d times, want %d (%v)", n, kept, step.kept, err)
+		}
+	}
+	short := hub.Limit{Watts: 1, Source: "grid", Until: clock.Now().Add(10 * time.Minute)}
+	if err := i.setLimit("prog", short); err != nil {
+		t.Fatal(err)
+	}
+	for !clock.Now().After(short.Until) {
+		if clock.Sleep(t.Context(), time.Minute) != nil {
+			t.Fatal("the test ended")
+		}
+	}
+	if err := i.setLimit("prog", short); hub.CodeOf(err) != hub.Invalid {
+		t.Errorf("one that is over: %v", err)
+	}
 }
