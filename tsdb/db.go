@@ -40,6 +40,9 @@ type Config struct {
 	FS FS
 	// Ring says where the ring is; the zero value is a 2 MiB file in Dir.
 	Ring RingConfig
+	// Cache is how many bytes of RAM keep values that were read lately; 0 means
+	// 2 MiB, negative none.
+	Cache int64
 	// ReadOnly opens without writing anything and without the lock, also
 	// beside a process that writes: it shows what was durable then.
 	ReadOnly bool
@@ -70,6 +73,7 @@ type DB struct {
 	hot     atomic.Int64 // hot blocks made since the last Flush, beside open ones
 	cache   stepCache
 	columns columnCache
+	blocks  blockCache
 
 	// mu orders everything that writes. Append and Query do not take it.
 	mu           sync.Mutex

@@ -149,65 +149,38 @@ func parseTime(s string) (time.Time, error) {
 // zero times mean from the first and to the last. progress, if not nil, is
 // called now and then with the number of points written.
 func (db *DB) ExportText(name string, as Format, out io.Writer, from, to time.Time, progress func(points int64)) (rep TextReport, err error) {
-	f := (*db.feeds.Load())[name]
-	if f == nil {
-		return rep, fmt.Errorf("exporting %s: %w", name, ErrNoFeed)
+	if to.IsZero() {
+		to = time.Unix(farAway, 0)
+	}
+	rows, err := db.Rows(name, from, to)
+	if err != nil {
+		return rep, fmt.Errorf("exporting: %w", err)
 	}
 	w := bufio.NewWriterSize(out, 64<<10)
 	if as == CSV {
 		rep.Lines++
 		fmt.Fprintf(w, "time,value\n")
 	}
-	f.mu.Lock()
-	gens := f.gens
-	f.mu.Unlock()
-	for i, g := range gens {
-		first, end := db.within(f, gens, i, from, to)
-		err := db.eachCell(f, g, first, end, func(slot int64, b uint64) error {
-			v := math.Float64frombits(b)
+	for row := range rows {
+		for i, v := range row.Values {
 			if v-v != 0 {
-				return nil
+				continue
 			}
-			at := time.Unix(g.time(slot), 0).UTC()
+			at := row.Start.Add(time.Duration(i) * row.Interval)
 			rep.note(at)
 			rep.Lines++
 			if progress != nil && rep.Points%8192 == 0 {
 				progress(rep.Points)
 			}
-			_, err := w.Write(appendLine(w.AvailableBuffer(), as, at, v))
-			return err
-		})
-		if err != nil {
-			return rep, fmt.Errorf("exporting %s: %w", name, err)
+			if _, err := w.Write(appendLine(w.AvailableBuffer(), as, at, v)); err != nil {
+				return rep, fmt.Errorf("exporting %s: %w", name, err)
+			}
 		}
 	}
 	if err := w.Flush(); err != nil {
 		return rep, fmt.Errorf("exporting %s: %w", name, err)
 	}
 	return rep, nil
-}
-
-// within is the slots of a generation that count and lie in [from, to).
-func (db *DB) within(f *feed, gens []*generation, i int, from, to time.Time) (first, end int64) {
-	g := gens[i]
-	t, _ := db.totals(f, g)
-	if t.points == 0 {
-		return 0, 0
-	}
-	first, end = t.first, t.last+1
-	if !from.IsZero() {
-		first = max(first, g.slot(ceilSecond(from)+g.interval-1))
-	}
-	if !to.IsZero() {
-		end = min(end, g.slot(ceilSecond(to)+g.interval-1))
-	}
-	if g.from > -1<<60 {
-		first = max(first, g.slot(g.from+g.interval-1))
-	}
-	if i+1 < len(gens) {
-		end = min(end, g.slot(gens[i+1].from+g.interval-1))
-	}
-	return first, end
 }
 
 func appendLine(b []byte, as Format, at time.Time, v float64) []byte {

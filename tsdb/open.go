@@ -72,6 +72,10 @@ func newDB(cfg Config) (*DB, error) {
 	if db.ringCfg.Size == 0 {
 		db.ringCfg.Size = defaultRing
 	}
+	if cfg.Cache == 0 {
+		cfg.Cache = defaultCache
+	}
+	db.blocks.max = int(max(0, cfg.Cache) / cachedSize)
 	db.feeds.Store(&map[string]*feed{})
 	return db, nil
 }

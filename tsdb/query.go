@@ -3,7 +3,6 @@ package tsdb
 import (
 	"fmt"
 	"math"
-	"math/bits"
 	"slices"
 	"time"
 )
@@ -14,14 +13,8 @@ import (
 // without, Raw returns every point, each run of missing slots between points
 // as one Point with OK false, and the other aggregates one Point for it all.
 func (db *DB) Query(name string, q Query) ([]Point, error) {
-	if db.closed.Load() {
-		return nil, ErrClosed
-	}
-	f := (*db.feeds.Load())[name]
-	if f == nil {
-		return nil, fmt.Errorf("querying %s: %w", name, ErrNoFeed)
-	}
-	if err := q.check(); err != nil {
+	f, err := db.readable(name, q)
+	if err != nil {
 		return nil, fmt.Errorf("querying %s: %w", name, err)
 	}
 	if !q.End.After(q.Start) {
@@ -37,11 +30,14 @@ func (db *DB) Query(name string, q Query) ([]Point, error) {
 	return out, nil
 }
 
+// farAway is the last second that can be asked for, and the first one negated.
+const farAway = 1 << 40
+
 func (q Query) check() error {
 	switch {
 	case q.Of > Delta || q.Calendar > Year || q.Step < 0:
 		return ErrConfig
-	case q.Start.Unix() < -1<<40 || q.End.Unix() > 1<<40:
+	case q.Start.Unix() < -farAway || q.End.Unix() > farAway:
 		return ErrConfig
 	}
 	return nil
@@ -72,9 +68,11 @@ type part struct {
 	ahead    int64
 	at       int // position in list
 	loaded   bool
-	d        decoded
+	d        *decoded // the block taken apart last
 	dBlock   int64
 	dOK      bool
+	dBad     bool // it could not be read
+	vals     *values
 	bodies   bodies
 	head     blockHead
 }
@@ -85,7 +83,7 @@ type blockHead struct {
 	block   int64
 	k       int // 0 if none is known
 	stats   stats
-	scratch headScratch
+	scratch *headScratch
 }
 
 // around is how far beyond the query Delta looks for neighbours, in blocks.
@@ -324,7 +322,10 @@ func (p *part) headOf(s *source, k int) (stats, bool) {
 	if err != nil {
 		return stats{}, false
 	}
-	count, sum, ok := headOf(body, s.ways, k, &h.scratch)
+	if h.scratch == nil {
+		h.scratch = new(headScratch)
+	}
+	count, sum, ok := headOf(body, s.ways, k, h.scratch)
 	if !ok {
 		return stats{}, false
 	}
@@ -337,13 +338,15 @@ func (p *part) headOf(s *source, k int) (stats, bool) {
 // apart last.
 func (p *part) decode(s *source, upTo int) *decoded {
 	if p.dOK && p.dBlock == s.block && p.d.upTo >= upTo {
-		return &p.d
+		return p.d
+	}
+	if p.d == nil {
+		p.d = new(decoded)
 	}
 	p.dOK, p.dBlock = true, s.block
-	if !p.r.db.block(p.r.name, p.g, s, &p.d, &p.bodies, p.list[min(p.at, len(p.list)):], upTo) {
-		p.r.bad = true
-	}
-	return &p.d
+	p.dBad = !p.r.db.block(p.r.name, p.g, s, p.d, &p.bodies, p.list[min(p.at, len(p.list)):], upTo)
+	p.r.bad = p.r.bad || p.dBad
+	return p.d
 }
 
 // lookAhead is how many blocks are looked up at once, at first and at most: a
@@ -429,32 +432,21 @@ func (r *reader) raw(q Query) ([]Point, error) {
 		if len(out) == 0 {
 			out = make([]Point, 0, min(b-a+1, 16384))
 		}
-		p.seek(p.jump(blockOf(a)))
-		for {
-			s, ok := p.next(blockOf(b - 1))
-			if !ok {
-				break
-			}
-			d := p.decode(s, blockLen)
-			base := s.block << blockBits
-			for w, word := range d.has {
-				for ; word != 0; word &= word - 1 {
-					i := w<<6 | bits.TrailingZeros64(word)
-					slot := base + int64(i)
-					v := math.Float64frombits(d.bits(i))
-					if slot < a || slot >= b || v != v {
-						continue
-					}
-					if slot > expect && len(out) > 0 {
-						out = append(out, Point{At: p.timeOf(expect)})
-					}
-					out = append(out, Point{At: p.timeOf(slot), Value: v, OK: true})
-					expect = slot + 1
+		fits := p.rows(a, b, func(slot int64, vals []float64) bool {
+			for i, v := range vals {
+				if v != v {
+					continue
 				}
+				if at := slot + int64(i); at > expect && len(out) > 0 {
+					out = append(out, Point{At: p.timeOf(expect)})
+				}
+				out = append(out, Point{At: p.timeOf(slot + int64(i)), Value: v, OK: true})
+				expect = slot + int64(i) + 1
 			}
-			if len(out) > MaxPoints {
-				return nil, fmt.Errorf("querying %s: %w", r.name, ErrTooMany)
-			}
+			return len(out) <= MaxPoints
+		})
+		if !fits {
+			return nil, fmt.Errorf("querying %s: %w", r.name, ErrTooMany)
 		}
 	}
 	return out, nil

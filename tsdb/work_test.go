@@ -135,7 +135,7 @@ func BenchmarkYear(b *testing.B) {
 		b.Run(tt.name+"/first", func(b *testing.B) {
 			defer cpuTime(b)()
 			for b.Loop() {
-				db.cache.series = nil
+				db.forget()
 				if _, err := db.Query(tt.feed, tt.q); err != nil {
 					b.Fatal(err)
 				}
@@ -150,6 +150,47 @@ func BenchmarkYear(b *testing.B) {
 			}
 		})
 	}
+}
+
+// forget empties the caches of answers.
+func (db *DB) forget() {
+	db.cache.series = nil
+	db.blocks = blockCache{max: db.blocks.max}
+}
+
+func BenchmarkRows(b *testing.B) {
+	db := year(b, b.TempDir())
+	defer db.Close()
+	end := t0.Add(3153600 * 10 * time.Second)
+	for _, first := range []bool{true, false} {
+		b.Run(map[bool]string{true: "first", false: "again"}[first], func(b *testing.B) {
+			b.ReportAllocs()
+			defer cpuTime(b)()
+			for b.Loop() {
+				if first {
+					db.forget()
+				}
+				rows, err := db.Rows("house", end.Add(-24*time.Hour), end)
+				must(b, err)
+				n, sum := 0, uint64(0)
+				for r := range rows {
+					n += len(r.Values)
+					sum += sumOfBits(r.Values)
+				}
+				if n != 8640 {
+					b.Fatal(n)
+				}
+			}
+		})
+	}
+}
+
+// sumOfBits looks at every value without waiting for an addition of floats.
+func sumOfBits(vals []float64) (sum uint64) {
+	for _, v := range vals {
+		sum += math.Float64bits(v)
+	}
+	return sum
 }
 
 func BenchmarkAppend(b *testing.B) {
