@@ -80,11 +80,11 @@ func (e *boltDB) Means(q Query) ([]float64, error) {
 	return m.done(), err
 }
 
-func (e *boltDB) Raw(feed int, from, to int64) (n int, sum float64, err error) {
+func (e *boltDB) Raw(feed int, from, to int64) (n int, sum uint64, err error) {
 	if !e.feedFirst {
 		return 0, 0, errors.ErrUnsupported
 	}
-	err = e.scan(feed, from, to, func(_ int64, v float64) { n++; sum += v })
+	err = e.scan(feed, from, to, func(_ int64, v float64) { n++; sum += math.Float64bits(v) })
 	return n, sum, err
 }
 

@@ -68,32 +68,35 @@ func (e *files) Flush(int64) error {
 	return unix.Syncfs(int(e.feeds[0].Fd()))
 }
 
-// sum adds up the points of a file between two instants, in pieces of 64 KiB.
-func (e *files) sum(feed int, from, to int64, piece []byte) (n int, sum float64, err error) {
+// read hands over the points of a file between two instants, in pieces.
+func (e *files) read(feed int, from, to int64, piece []byte, do func(piece []byte)) (err error) {
 	first := max(0, (from-e.start+workload.Interval-1)/workload.Interval*4)
 	end := (to - e.start + workload.Interval - 1) / workload.Interval * 4
 	for at := first; at < end && err == nil; {
 		var got int
 		got, err = e.feeds[feed].ReadAt(piece[:min(int64(len(piece)), end-at)], at)
-		for b := piece[:got&^3]; len(b) > 0; b = b[4:] {
-			if v := math.Float32frombits(binary.LittleEndian.Uint32(b)); v == v {
-				n++
-				sum += float64(v)
-			}
-		}
+		do(piece[:got&^3])
 		at += int64(got)
 	}
 	if errors.Is(err, io.EOF) {
 		err = nil
 	}
-	return n, sum, err
+	return err
+}
+
+func floatAt(b []byte) float64 {
+	return float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
 }
 
 func (e *files) Means(q Query) (out []float64, err error) {
 	piece := make([]byte, 64<<10)
 	bounds := q.Bounds()
 	for i, from := range bounds[:len(bounds)-1] {
-		n, sum, err := e.sum(q.Feed, from, bounds[i+1], piece)
+		n, sum := 0, 0.0
+		err := e.read(q.Feed, from, bounds[i+1], piece, func(b []byte) {
+			k, part := sum32(b)
+			n, sum = n+k, sum+part
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -102,8 +105,32 @@ func (e *files) Means(q Query) (out []float64, err error) {
 	return out, nil
 }
 
-func (e *files) Raw(feed int, from, to int64) (n int, sum float64, err error) {
-	return e.sum(feed, from, to, make([]byte, 64<<10))
+func sum32(b []byte) (n int, sum float64) {
+	for ; len(b) > 0; b = b[4:] {
+		if v := floatAt(b); v == v {
+			n++
+			sum += v
+		}
+	}
+	return n, sum
+}
+
+func (e *files) Raw(feed int, from, to int64) (n int, sum uint64, err error) {
+	err = e.read(feed, from, to, make([]byte, 64<<10), func(b []byte) {
+		k, part := bits32(b)
+		n, sum = n+k, sum+part
+	})
+	return n, sum, err
+}
+
+func bits32(b []byte) (n int, sum uint64) {
+	for ; len(b) > 0; b = b[4:] {
+		if v := floatAt(b); v == v {
+			n++
+			sum += math.Float64bits(v)
+		}
+	}
+	return n, sum
 }
 
 func (e *files) Close() (err error) {

@@ -57,15 +57,27 @@ func (h *homehub) Means(q Query) ([]float64, error) {
 	return out, err
 }
 
-func (h *homehub) Raw(feed int, from, to int64) (n int, sum float64, err error) {
-	points, err := h.db.Query(h.names[feed], tsdb.Query{Start: time.Unix(from, 0), End: time.Unix(to, 0)})
-	for _, p := range points {
-		if p.OK {
+func (h *homehub) Raw(feed int, from, to int64) (n int, sum uint64, err error) {
+	rows, err := h.db.Rows(h.names[feed], time.Unix(from, 0), time.Unix(to, 0))
+	if err != nil {
+		return 0, 0, err
+	}
+	for row := range rows {
+		a, b := addUp(row.Values)
+		n, sum = n+a, sum+b
+	}
+	return n, sum, nil
+}
+
+// addUp leaves out what is missing.
+func addUp(vals []float64) (n int, sum uint64) {
+	for _, v := range vals {
+		if v == v {
 			n++
-			sum += p.Value
+			sum += math.Float64bits(v)
 		}
 	}
-	return n, sum, err
+	return n, sum
 }
 
 func (h *homehub) Close() error { return h.db.Close() }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"time"
 
@@ -112,8 +113,8 @@ func (e *prometheus) Means(q Query) ([]float64, error) {
 	return m.done(), err
 }
 
-func (e *prometheus) Raw(feed int, from, to int64) (n int, sum float64, err error) {
-	err = e.scan(feed, from, to, func(_ int64, v float64) { n++; sum += v })
+func (e *prometheus) Raw(feed int, from, to int64) (n int, sum uint64, err error) {
+	err = e.scan(feed, from, to, func(_ int64, v float64) { n++; sum += math.Float64bits(v) })
 	return n, sum, err
 }
 

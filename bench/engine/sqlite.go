@@ -3,6 +3,7 @@ package engine
 import (
 	"database/sql"
 	"errors"
+	"math"
 	"path/filepath"
 
 	_ "modernc.org/sqlite" // the driver
@@ -69,7 +70,7 @@ func (e *sqlite) Means(q Query) ([]float64, error) {
 	return out, nil
 }
 
-func (e *sqlite) Raw(feed int, from, to int64) (n int, sum float64, err error) {
+func (e *sqlite) Raw(feed int, from, to int64) (n int, sum uint64, err error) {
 	rows, err := e.db.Query("SELECT t, v FROM points WHERE feed = ? AND t >= ? AND t < ? ORDER BY t", feed, from, to)
 	if err != nil {
 		return 0, 0, err
@@ -82,7 +83,7 @@ func (e *sqlite) Raw(feed int, from, to int64) (n int, sum float64, err error) {
 			return 0, 0, err
 		}
 		n++
-		sum += v
+		sum += math.Float64bits(v)
 	}
 	return n, sum, rows.Err()
 }

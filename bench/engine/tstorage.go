@@ -2,6 +2,7 @@ package engine
 
 import (
 	"errors"
+	"math"
 	"os"
 	"time"
 
@@ -73,11 +74,11 @@ func (e *tStorage) Means(q Query) ([]float64, error) {
 	return m.done(), nil
 }
 
-func (e *tStorage) Raw(feed int, from, to int64) (n int, sum float64, err error) {
+func (e *tStorage) Raw(feed int, from, to int64) (n int, sum uint64, err error) {
 	points, err := e.db.Select(e.names[feed], nil, from, to)
 	for _, p := range points {
 		n++
-		sum += p.Value
+		sum += math.Float64bits(p.Value)
 	}
 	return n, sum, err
 }

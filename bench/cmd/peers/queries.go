@@ -27,7 +27,8 @@ var questions = []string{"1,000 means", "365 local days", "last 24 h raw"}
 type reply struct {
 	Open, First, Warm time.Duration
 	N                 int
-	Sum               float64
+	Sum               float64 // of the means, or
+	Bits              uint64  // of the points
 }
 
 func (r *reply) best(o reply) {
@@ -59,14 +60,14 @@ func answer(name, question, dir string) error {
 	defer e.Close()
 	r.Open = time.Since(start)
 	start = time.Now()
-	if r.N, r.Sum, err = query(e, question, brussels); err != nil {
+	if err = query(e, question, brussels, &r); err != nil {
 		return err
 	}
 	r.First = time.Since(start)
 	r.Warm = r.First
 	for begun, i := time.Now(), 0; i < 2 || i < 50 && time.Since(begun) < 2*time.Second; i++ {
 		start = time.Now()
-		if _, _, err := query(e, question, brussels); err != nil {
+		if err := query(e, question, brussels, &r); err != nil {
 			return err
 		}
 		r.Warm = min(r.Warm, time.Since(start))
@@ -74,7 +75,7 @@ func answer(name, question, dir string) error {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-func query(e engine.Engine, question string, zone *time.Location) (n int, sum float64, err error) {
+func query(e engine.Engine, question string, zone *time.Location, r *reply) (err error) {
 	q := engine.Query{From: begin.Unix(), To: begin.Unix() + yearRows*workload.Interval}
 	switch question {
 	case "1,000 means":
@@ -82,13 +83,15 @@ func query(e engine.Engine, question string, zone *time.Location) (n int, sum fl
 	case "365 local days":
 		q.Days = zone
 	default:
-		return e.Raw(0, q.To-86400, q.To)
+		r.N, r.Bits, err = e.Raw(0, q.To-86400, q.To)
+		return err
 	}
 	means, err := e.Means(q)
+	r.N, r.Sum = len(means), 0
 	for _, v := range means {
-		sum += v
+		r.Sum += v
 	}
-	return len(means), sum, err
+	return err
 }
 
 // build fills a folder with the year.
@@ -199,8 +202,8 @@ func (s *subject) ask(question string) error {
 
 // agree says whether two engines gave the same answer.
 func agree(a, b reply) error {
-	if a.N != b.N || !(math.Abs(a.Sum-b.Sum) <= 1e-9*math.Abs(a.Sum)) {
-		return fmt.Errorf("%d values that sum up to %v, the first engine has %d and %v", b.N, b.Sum, a.N, a.Sum)
+	if a.N != b.N || a.Bits != b.Bits || !(math.Abs(a.Sum-b.Sum) <= 1e-9*math.Abs(a.Sum)) {
+		return fmt.Errorf("%d values that sum up to %v (%x), the first engine has %d and %v (%x)", b.N, b.Sum, b.Bits, a.N, a.Sum, a.Bits)
 	}
 	return nil
 }

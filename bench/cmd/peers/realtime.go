@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -21,7 +22,26 @@ type lane struct {
 	from disk.Stat
 }
 
-const hourly = "commit=3600"
+// The mounts: what the kernel takes if nothing is said, and a journal that is
+// committed rarely. Lazytime should spare the commits of a time stamp, and does
+// not: ext4 counts a file's versions with its time stamps.
+const (
+	hourly     = "commit=3600"
+	lazyHourly = "lazytime,commit=3600"
+	daily      = "commit=86400"
+)
+
+// commits is how often a day the journal of a mount is committed without
+// being asked to, 0 if that falls into every measurement.
+func commits(mount string) float64 {
+	switch mount {
+	case hourly, lazyHourly:
+		return 24
+	case daily:
+		return 1
+	}
+	return 0
+}
 
 func newLane(k engine.Kind, mount string, rawRing bool) (*lane, error) {
 	p, err := newPlace(mount)
@@ -63,15 +83,15 @@ func (l *lane) stat() (disk.Stat, error) {
 	return s, err
 }
 
-// lanes opens every engine on the default mount and on one that commits once
-// an hour, homehub also with a raw ring.
+// lanes opens every engine on the default mount and on those that commit once
+// an hour and once a day, homehub also with a raw ring.
 func lanes(kinds []engine.Kind) (list []*lane, err error) {
 	for _, k := range kinds {
 		for _, v := range []struct {
 			mount string
 			raw   bool
-		}{{"", false}, {hourly, false}, {"", true}} {
-			if v.raw && k.Name != "homehub" {
+		}{{"", false}, {hourly, false}, {daily, false}, {lazyHourly, false}, {"", true}} {
+			if (v.raw || v.mount == lazyHourly) && k.Name != "homehub" {
 				continue
 			}
 			l, err := newLane(k, v.mount, v.raw)
@@ -115,8 +135,8 @@ func realtimeTable(kinds []engine.Kind, warm, span time.Duration) (err error) {
 	return nil
 }
 
-// report prints the line of a lane. With the hourly commit none falls into
-// the time counted, so one is made now and counted 24 times.
+// report prints the line of a lane. Of the rare commits none falls into the
+// time counted, so one is made now and counted as often as a day has them.
 func (l *lane) report(perDay float64) error {
 	end, err := l.stat()
 	if err != nil {
@@ -130,12 +150,8 @@ func (l *lane) report(perDay float64) error {
 		return err
 	}
 	d, commit := end.Sub(l.from), synced.Sub(end)
-	mb := float64(d.Bytes) * perDay / 1e6
-	mount := "defaults"
-	if l.mount == hourly {
-		mount = hourly
-		mb += 24 * float64(commit.Bytes) / 1e6
-	}
+	mb := (float64(d.Bytes)*perDay + commits(l.mount)*float64(commit.Bytes)) / 1e6
+	mount := cmp.Or(l.mount, "defaults")
 	fmt.Printf("| %s | %s | %d | %.2f | %.0f | %.0f | %.0f |\n", l.name, mount, d.Bytes/512, mb, float64(d.Writes)*perDay, float64(d.Flushes)*perDay, float64(commit.Bytes)/1024)
 	return nil
 }
