@@ -32,46 +32,36 @@ func (w *bitWriter) finish() []byte {
 // at the end instead of at every bit.
 type bitReader struct {
 	src []byte
-	pos int
-	acc uint64
-	n   uint // bits in acc
+	bit int // the next one
 }
 
-func (r *bitReader) fill() {
-	if r.pos+8 <= len(r.src) {
-		r.acc |= binary.LittleEndian.Uint64(r.src[r.pos:]) << r.n
-		r.pos += int(63-r.n) >> 3
-		r.n |= 56
-		return
+// peek is the next bits, the first lowest; at least 57 of them count.
+func (r *bitReader) peek() uint64 {
+	if at := r.bit >> 3; at+8 <= len(r.src) {
+		return binary.LittleEndian.Uint64(r.src[at:]) >> (r.bit & 7)
 	}
-	for r.n <= 56 {
-		if r.pos < len(r.src) {
-			r.acc |= uint64(r.src[r.pos]) << r.n
-		}
-		r.pos++
-		r.n += 8
+	return r.peekLast()
+}
+
+// peekLast is peek where fewer than 8 bytes are left.
+func (r *bitReader) peekLast() (acc uint64) {
+	for i, b := range r.src[min(r.bit>>3, len(r.src)):] {
+		acc |= uint64(b) << (8 * i)
 	}
+	return acc >> (r.bit & 7)
 }
 
-func (r *bitReader) skip(n uint) {
-	r.acc >>= n
-	r.n -= n
-}
-
+// take reads up to 57 bits.
 func (r *bitReader) take(n uint) uint64 {
-	v := r.acc & (1<<n - 1)
-	r.skip(n)
+	v := r.peek() & (1<<n - 1)
+	r.bit += int(n)
 	return v
 }
 
-func (r *bitReader) overrun() bool { return r.pos*8-int(r.n) > len(r.src)*8 }
-
+// check says whether more was read than there is.
 func (r *bitReader) check() error {
-	if r.overrun() {
+	if r.bit > len(r.src)*8 {
 		return errBlock
 	}
 	return nil
 }
-
-// rest are the bytes after the one the last bit came from.
-func (r *bitReader) rest() []byte { return r.src[(r.pos*8-int(r.n)+7)/8:] }

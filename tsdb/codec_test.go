@@ -136,6 +136,34 @@ func TestSummary(t *testing.T) {
 	}
 }
 
+func TestRisingMayStandStill(t *testing.T) {
+	var d decoded
+	must(t, d.decode(encodeBlock(nil, fill(func(i int) float64 { return float64(i / 3) }), 0), blockLen))
+	if s := d.summary(0, blockLen); !s.rising || s.count != blockLen || s.max != 341 {
+		t.Errorf("got %+v", s)
+	}
+	d.num[700] = 5
+	if s := d.summary(0, blockLen); s.rising || s.sum != d.front(blockLen).sum {
+		t.Errorf("after a fall %+v", s)
+	}
+	if s := d.summary(9, 9); s.count != 0 || s.min != 0 {
+		t.Errorf("of nothing %+v", s)
+	}
+}
+
+// TestBitsThatAreNoCode gives symbol 0 the code 00, leaves the rest of the
+// code open, and then reads ones.
+func TestBitsThatAreNoCode(t *testing.T) {
+	for p := fromLast; p < predictors; p++ {
+		body := []byte{0, 0, byte(p), nibEnd<<4 | 2, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
+		var d decoded
+		if err := d.decode(body, blockLen); err == nil {
+			t.Errorf("predictor %d: no error", p)
+		}
+		must(t, d.decode(body, 5)) // the four codes before
+	}
+}
+
 func FuzzDecodeBlock(f *testing.F) {
 	f.Add(encodeBlock(nil, fill(func(i int) float64 { return float64(i * i) }), 0))
 	f.Add(encodeBlock(nil, fill(func(i int) float64 { return math.Sqrt(float64(i)) }), 0))

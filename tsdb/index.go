@@ -114,16 +114,17 @@ func (r *varints) drop(k int) {
 }
 
 func (r *varints) unsigned() uint64 {
+	if len(r.src) > 0 && r.src[0] < 0x80 { // most are
+		v := r.src[0]
+		r.src = r.src[1:]
+		return uint64(v)
+	}
 	v, k := binary.Uvarint(r.src)
 	r.drop(k)
 	return v
 }
 
-func (r *varints) signed() int64 {
-	v, k := binary.Varint(r.src)
-	r.drop(k)
-	return v
-}
+func (r *varints) signed() int64 { return unzigzag(r.unsigned()) }
 
 func (r *varints) fixed(n int) (v uint64) {
 	if len(r.src) < n {

@@ -256,89 +256,99 @@ func appendLengths(dst []byte, lens *[symbols]uint8) []byte {
 	return w.finish()
 }
 
-// code is the symbols that a block's code knows, and their lengths.
+// code is the symbols that a block's code knows, by the length of their codes.
 type code struct {
-	sym   [symbols]uint8
-	len   [symbols]uint8
-	count [maxCode + 1]uint16 // of symbols of a length
-	n     int
+	of    [maxCode + 1][symbols]uint8
+	count [maxCode + 1]int
 }
 
-// readLengths undoes appendLengths. The reader's fields are kept in registers.
+// readLengths undoes appendLengths.
 func (c *code) readLengths(src []byte) (rest []byte, err error) {
 	r := bitReader{src: src}
-	c.n, c.count = 0, [maxCode + 1]uint16{}
+	c.count = [maxCode + 1]int{}
 	last := uint64(0)
 	for s := 0; ; {
-		r.fill() // 56 bits, of which one turn takes 12 at most
-		acc, n := r.acc, r.n
-		for range 4 {
-			nib, run, took := acc&15, 1, uint(4)
+		acc, took := r.peek(), 0
+		for range 4 { // of 12 bits at most
+			nib, run, n := acc&15, 1, 4
 			switch {
 			case nib <= maxCode:
 			case nib == nibZeros:
-				nib, run, took = 0, int(acc>>4&15)+2, 8
+				nib, run, n = 0, int(acc>>4&15)+2, 8
 			case nib == nibRepeat && s > 0:
-				nib, run, took = last, int(acc>>4&15)+2, 8
+				nib, run, n = last, int(acc>>4&15)+2, 8
 			case nib == nibMany:
-				nib, run, took = 0, int(acc>>4&255)+18, 12
+				nib, run, n = 0, int(acc>>4&255)+18, 12
 			case nib == nibEnd:
-				r.acc, r.n = acc>>4, n-4
-				if r.overrun() {
+				if r.bit += took + 4; r.check() != nil {
 					return nil, errBlock
 				}
-				return r.rest(), nil
+				return src[(r.bit+7)/8:], nil
 			default:
 				return nil, errBlock
 			}
 			if s+run > symbols {
 				return nil, errBlock
 			}
-			acc, n, last = acc>>took, n-took, nib
+			acc >>= n
+			took += n
+			last = nib
 			if nib == 0 {
 				s += run
 				continue
 			}
-			c.count[nib] += uint16(run)
-			for range run {
-				c.sym[c.n], c.len[c.n] = uint8(s), uint8(nib)
-				c.n++
-				s++
+			of := c.of[nib][c.count[nib]:][:run]
+			for i := range of {
+				of[i] = uint8(s + i)
 			}
+			c.count[nib] += run
+			s += run
 		}
-		if r.acc, r.n = acc, n; r.overrun() {
+		if r.bit += took; r.check() != nil {
 			return nil, errBlock
 		}
 	}
 }
 
-// table maps the next maxCode bits to symbol<<4 | length. It grows with the
+// step is what the next bits stand for: their number, and the miss; or, if it
+// is far, the symbol that says what follows.
+type step int16
+
+const (
+	stepBits = 63
+	stepFar  = 1 << 6
+	stepMiss = 7 // from this bit on
+)
+
+func (e step) miss() int64 { return int64(e >> stepMiss) }
+
+func stepOf(sym, bits int) step {
+	if sym < direct {
+		return step(int(unzigzag(uint64(sym)))<<stepMiss | bits)
+	}
+	return step(sym<<stepMiss | stepFar | bits)
+}
+
+// table maps the next maxCode bits to a step. It grows with the
 // codes: those of l bits fill a table of 2^l, and its copy is the other half
 // of the next.
-func (c *code) table(t *[1 << maxCode]uint16) error {
-	var next [maxCode + 2]uint16 // where the symbols of a length go
+func (c *code) table(t *[1 << maxCode]step) error {
 	space := 0
-	for l := 1; l <= maxCode; l++ {
-		next[l+1] = next[l] + c.count[l]
-		space += int(c.count[l]) << (maxCode - l)
+	for l, n := range c.count {
+		space += n << (maxCode - l)
 	}
 	if space > 1<<maxCode {
 		return errBlock
 	}
-	var order [symbols]uint8
-	for i, l := range c.len[:c.n] {
-		order[next[l]] = c.sym[i]
-		next[l]++
-	}
-	t[0] = 0
-	bitsOf, at := uint16(0), uint16(0)
+	t[0] = stepFar // bits that are no code
+	next := uint16(0)
 	for l := 1; l <= maxCode; l++ {
 		half := 1 << (l - 1)
 		copy(t[half:2*half], t[:half])
-		bitsOf <<= 1
-		for ; at < next[l]; at++ {
-			t[bits.Reverse16(bitsOf)>>(16-l)] = uint16(order[at])<<4 | uint16(l)
-			bitsOf++
+		next <<= 1
+		for _, sym := range c.of[l][:c.count[l]] {
+			t[bits.Reverse16(next)>>(16-l)&(1<<maxCode-1)] = stepOf(int(sym), l)
+			next++
 		}
 	}
 	return nil

@@ -154,7 +154,7 @@ func (r *reader) aggregate(of Aggregate, from, to time.Time) (float64, bool) {
 		if a >= b {
 			continue
 		}
-		t := p.window(a, b, of != Mean)
+		t := p.window(a, b, of)
 		if t.n == 0 {
 			continue
 		}
@@ -199,7 +199,7 @@ func (r *reader) sample(unix int64) (float64, bool) {
 	if p == nil {
 		return 0, false
 	}
-	t := p.window(p.g.slot(unix), p.g.slot(unix)+1, false)
+	t := p.window(p.g.slot(unix), p.g.slot(unix)+1, Raw)
 	return t.total(), t.n > 0
 }
 
@@ -214,7 +214,7 @@ type tally struct {
 
 func (t *tally) total() float64 { return float64(t.sum)/pow10(t.scale) + t.float }
 
-func (t *tally) add(s stats, sign int64) {
+func (t *tally) add(s *stats, sign int64) {
 	if s.count == 0 {
 		return
 	}
@@ -237,29 +237,38 @@ func (t *tally) add(s stats, sign int64) {
 	t.sum = sum
 }
 
-func (t *tally) widen(s stats) {
+// widen takes another part's limits in.
+func (t *tally) widen(s *stats) {
 	if s.count == 0 {
 		return
 	}
 	low, high := s.limits()
-	if t.n == int64(s.count) || low < t.min {
-		t.min = low
+	if t.n == 0 {
+		t.min, t.max = low, high
 	}
-	if t.n == int64(s.count) || high > t.max {
-		t.max = high
-	}
+	t.min, t.max = min(t.min, low), max(t.max, high)
+	t.n += int64(s.count)
 }
 
-func (s stats) limits() (low, high float64) {
+func (s *stats) limits() (low, high float64) {
 	if s.isFloat {
 		return math.Float64frombits(uint64(s.min)), math.Float64frombits(uint64(s.max))
 	}
 	return unscale(s.min, s.scale, false), unscale(s.max, s.scale, false)
 }
 
-// window sums slots [a, b) up.
-func (p *part) window(a, b int64, limits bool) tally {
+// piece is slots [from, to) of a block.
+type piece struct {
+	s        *source
+	from, to int
+}
+
+// window sums slots [a, b) up; for Min and Max it finds that limit instead.
+func (p *part) window(a, b int64, of Aggregate) tally {
 	var t tally
+	limits := of == Min || of == Max
+	var room [2]piece
+	ends := room[:0]
 	p.seek(blockOf(a))
 	for block := blockOf(a); block <= blockOf(b-1); {
 		s, ok := p.next(blockOf(b - 1))
@@ -274,38 +283,59 @@ func (p *part) window(a, b int64, limits bool) tally {
 		if block == blockOf(b-1) {
 			to = int((b-1)&(blockLen-1)) + 1
 		}
-		p.addBlock(&t, s, from, to, limits)
+		switch whole := from == 0 && to == blockLen && s.hot == nil; {
+		case whole && limits:
+			t.widen(&s.stats)
+		case limits:
+			ends = append(ends, piece{s, from, to})
+		default:
+			p.addBlock(&t, s, from, to)
+		}
 		block++
+	}
+	for _, e := range ends {
+		p.widenBy(&t, e, of)
 	}
 	return t
 }
 
+// widenBy looks for a limit in a piece of a block, which need not be taken
+// apart if all of the block lies within what is known already.
+func (p *part) widenBy(t *tally, e piece, of Aggregate) {
+	if e.s.hot == nil && t.n > 0 {
+		low, high := e.s.limits()
+		if e.s.count == 0 || of == Min && low >= t.min || of == Max && high <= t.max {
+			return
+		}
+	}
+	part := p.decode(e.s, blockLen).summary(e.from, e.to)
+	t.widen(&part)
+}
+
 // addBlock adds slots [from, to) of a block, decoding as little of it as
 // needed: nothing if all of it counts, a piece before an end of the window.
-func (p *part) addBlock(t *tally, s *source, from, to int, limits bool) {
+func (p *part) addBlock(t *tally, s *source, from, to int) {
 	switch {
 	case s.hot != nil:
 	case from == 0 && to == blockLen:
-		t.add(s.stats, 1)
-		t.widen(s.stats)
+		t.add(&s.stats, 1)
 		return
-	case limits || s.isFloat:
+	case s.isFloat:
 	case from == 0:
 		if h, ok := p.headOf(s, to); ok {
-			t.add(h, 1)
+			t.add(&h, 1)
 			return
 		}
 	case to == blockLen:
 		if h, ok := p.headOf(s, from); ok {
-			t.add(s.stats, 1)
-			t.add(h, -1)
+			t.add(&s.stats, 1)
+			t.add(&h, -1)
 			return
 		}
 	}
 	// small windows come many to a block, so all of it is decoded at once
 	part := p.decode(s, blockLen).summary(from, to)
-	t.add(part, 1)
-	t.widen(part)
+	t.add(&part, 1)
 }
 
 // headOf sums the first k slots of a block of integers up. It reports false if

@@ -269,7 +269,7 @@ func compare(a, b int64) int {
 }
 
 // body reads a block's body and checks it.
-func (s *segment) body(e entry, buf []byte) ([]byte, error) {
+func (s *segment) body(e *entry, buf []byte) ([]byte, error) {
 	buf, err := s.read(e, buf)
 	if err == nil && crc(buf) != e.sum {
 		err = errBlock
@@ -278,7 +278,7 @@ func (s *segment) body(e entry, buf []byte) ([]byte, error) {
 }
 
 // read reads the bytes of an entry into buf or a larger one.
-func (s *segment) read(e entry, buf []byte) ([]byte, error) {
+func (s *segment) read(e *entry, buf []byte) ([]byte, error) {
 	if cap(buf) < e.size {
 		buf = make([]byte, max(e.size, 4096))
 	}

@@ -18,10 +18,13 @@ func (d *decoded) summary(from, to int) stats {
 		return d.floatSummary(from, to)
 	}
 	s := stats{scale: d.scale, rising: true, min: math.MaxInt64, max: math.MinInt64}
-	full := d.has.allIn(from, to)
+	if from < to && d.has.allIn(from, to) {
+		s.addAll(d.num[from:to])
+		return s
+	}
 	prev := int64(math.MinInt64)
 	for i := from; i < to; i++ {
-		if !full && !d.has.has(i) {
+		if !d.has.has(i) {
 			continue
 		}
 		v := d.num[i]
@@ -37,6 +40,26 @@ func (d *decoded) summary(from, to int) stats {
 		s.min, s.max = 0, 0
 	}
 	return s
+}
+
+// addAll takes in consecutive integers. Each loop does little, so that the
+// compiler keeps it in registers.
+func (s *stats) addAll(vals []int64) {
+	s.count += len(vals)
+	sum, low, high := s.sum, s.min, s.max
+	for _, v := range vals {
+		sum += v
+		low, high = min(low, v), max(high, v)
+	}
+	s.sum, s.min, s.max = sum, low, high
+	prev := vals[0]
+	for _, v := range vals[1:] {
+		if v < prev {
+			s.rising = false
+			return
+		}
+		prev = v
+	}
 }
 
 // front sums the first integers up, without what only limits need.

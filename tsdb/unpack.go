@@ -20,7 +20,8 @@ type unpacker struct {
 	guess   predictor
 	i       int   // the next value
 	a, b, c int64 // the three before it
-	table   [1 << maxCode]uint16
+	table   [1 << maxCode]step
+	code    code
 }
 
 // open reads what comes before the codes, and the first value.
@@ -38,13 +39,12 @@ func (u *unpacker) open(out []int64, src []byte) error {
 		return errBlock
 	}
 	u.guess = predictor(src[k])
-	var c code
-	src, err := c.readLengths(src[k+1:])
+	src, err := u.code.readLengths(src[k+1:])
 	if err != nil {
 		return err
 	}
 	u.bitReader = bitReader{src: src}
-	return c.table(&u.table)
+	return u.code.table(&u.table)
 }
 
 // run takes values apart until there are upTo of them, or a few more: runs of
@@ -56,105 +56,101 @@ func (u *unpacker) run(out []int64, upTo int) error {
 	if u.guess == fromMedian {
 		return u.medians(out, upTo)
 	}
-	return u.slopes(out, upTo, int64(u.guess/fromSlope))
+	return u.slopes(out, upTo, -int64(u.guess/fromSlope))
 }
 
-// slopes decodes what fromLast (m = 0) and fromSlope (m = 1) predicted. The
-// reader's fields are kept in registers: this loop is what a year's chart
-// waits for.
-func (u *unpacker) slopes(out []int64, upTo int, m int64) error {
-	r, table, a, b, i := &u.bitReader, &u.table, u.a, u.b, u.i
+// atOnce is how many codes a peek has for sure.
+const atOnce = 57 / maxCode
+
+// slopes decodes what fromLast (mask 0) and fromSlope (mask -1) predicted. This
+// loop and the next are what a year's chart waits for.
+func (u *unpacker) slopes(out []int64, upTo int, mask int64) error {
+	table, a, b, i := &u.table, u.a, u.b, u.i
 	for i < upTo {
-		r.fill()
-		acc, n := r.acc, r.n
-		var e uint16
-		for k := 0; k < 5 && i < upTo; k++ {
-			if e = table[acc&(1<<maxCode-1)]; e >= direct<<4 {
+		acc, took, e := u.peek(), 0, step(0)
+		for end := min(i+atOnce, upTo); i < end; i++ {
+			if e = table[acc&(1<<maxCode-1)]; e&stepFar != 0 {
 				break
 			}
-			acc >>= e & 15
-			n -= uint(e & 15)
-			a, b = a+m*(a-b)+unzigzag(uint64(e>>4)), a
+			acc >>= uint(e) & stepBits
+			took += int(e) & stepBits
+			a, b = a+(a-b)&mask+e.miss(), a
 			out[i] = a
-			i++
-			if e == 0 {
-				return errBlock
-			}
 		}
-		r.acc, r.n = acc, n
-		if e < direct<<4 || i >= upTo {
+		u.bit += took
+		if e&stepFar == 0 {
 			continue
 		}
-		v, run := r.extra(e)
-		if i+run > len(out) {
+		far, run := u.far(e)
+		if run == 0 || i+run > len(out) {
 			return errBlock
 		}
 		for range run {
-			a, b = a+m*(a-b)+unzigzag(v), a
+			a, b = a+(a-b)&mask+far, a
 			out[i] = a
 			i++
 		}
 	}
 	u.a, u.b, u.i = a, b, i
-	return r.check()
+	return u.check()
 }
 
-// medians decodes what fromMedian predicted.
+// medians decodes what fromMedian predicted. The median is worked out so that
+// the newest value comes in last: the two before it are put in order while it
+// is still being made.
 func (u *unpacker) medians(out []int64, upTo int) error {
-	r, table, a, b, c, i := &u.bitReader, &u.table, u.a, u.b, u.c, u.i
+	table, a, b, i := &u.table, u.a, u.b, u.i
+	low, high := min(b, u.c), max(b, u.c)
 	for i < upTo {
-		r.fill()
-		acc, n := r.acc, r.n
-		var e uint16
-		for k := 0; k < 5 && i < upTo; k++ {
-			if e = table[acc&(1<<maxCode-1)]; e >= direct<<4 {
+		acc, took, e := u.peek(), 0, step(0)
+		for end := min(i+atOnce, upTo); i < end; i++ {
+			if e = table[acc&(1<<maxCode-1)]; e&stepFar != 0 {
 				break
 			}
-			acc >>= e & 15
-			n -= uint(e & 15)
-			v := max(min(a, b), min(max(a, b), c)) + unzigzag(uint64(e>>4))
+			acc >>= uint(e) & stepBits
+			took += int(e) & stepBits
+			v := max(low, min(high, a)) + e.miss()
 			out[i] = v
-			a, b, c = v, a, b
-			i++
-			if e == 0 {
-				return errBlock
-			}
+			low, high = min(a, b), max(a, b)
+			a, b = v, a
 		}
-		r.acc, r.n = acc, n
-		if e < direct<<4 || i >= upTo {
+		u.bit += took
+		if e&stepFar == 0 {
 			continue
 		}
-		far, run := r.extra(e)
-		if i+run > len(out) {
+		far, run := u.far(e)
+		if run == 0 || i+run > len(out) {
 			return errBlock
 		}
 		for range run {
-			v := max(min(a, b), min(max(a, b), c)) + unzigzag(far)
+			v := max(low, min(high, a)) + far
 			out[i] = v
-			a, b, c = v, a, b
+			low, high = min(a, b), max(a, b)
+			a, b = v, a
 			i++
 		}
 	}
-	u.a, u.b, u.c, u.i = a, b, c, i
-	return r.check()
+	u.a, u.b, u.c, u.i = a, b, low^high^b, i
+	return u.check()
 }
 
-// extra reads a token of more than a symbol: a large miss, or a run of zeros.
-func (r *bitReader) extra(e uint16) (u uint64, run int) {
-	r.fill()
-	r.skip(uint(e & 15))
-	sym := int(e >> 4)
+// far reads a token of more than a symbol: a large miss, or a run of misses of
+// zero. A run of 0 stands for a code that is none.
+func (u *unpacker) far(e step) (miss int64, run int) {
+	if e&stepBits == 0 {
+		return 0, 0
+	}
+	u.bit += int(e & stepBits)
+	sym := int(e >> stepMiss)
 	if sym >= zeroRun {
 		n := uint(sym-zeroRun) + 1
-		return 0, 1<<n | int(r.take(n))
+		return 0, 1<<n | int(u.take(n))
 	}
 	n := uint(sym-direct)/2 + 4
-	u = (2 | uint64(sym-direct)&1) << n
+	v := (2 | uint64(sym-direct)&1) << n
 	if n > 32 {
-		r.fill()
-		u |= r.take(32)
-		r.fill()
-		return u | r.take(n-32)<<32, 1
+		v |= u.take(32)
+		return unzigzag(v | u.take(n-32)<<32), 1
 	}
-	return u | r.take(n), 1
+	return unzigzag(v | u.take(n)), 1
 }

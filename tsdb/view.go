@@ -53,7 +53,7 @@ func (g *generation) view(first, last int64) *view {
 // source is the newest version of a block: in a segment, packed in RAM, or
 // nothing, and perhaps hot points over it. The stats are without those.
 type source struct {
-	entry
+	*entry
 	seg  *segment
 	body []byte
 	hot  *hotCopy
@@ -93,25 +93,27 @@ func (v *view) sources(db *DB, name string, lo, hi int64) []source {
 	}
 	list := make([]source, 0, n)
 	for _, s := range found {
-		for _, e := range s.entries {
-			list = append(list, source{entry: e, seg: s.seg})
+		for i := range s.entries {
+			list = append(list, source{entry: &s.entries[i], seg: s.seg})
 		}
 	}
 	for i := range v.packed {
 		if p := &v.packed[i]; p.block >= lo && p.block <= hi {
-			list = append(list, source{entry: p.entry, body: p.body})
+			list = append(list, source{entry: &p.entry, body: p.body})
 		}
 	}
 	for i := range v.hot {
 		if h := &v.hot[i]; h.block >= lo && h.block <= hi {
-			list = append(list, source{entry: entry{block: h.block}, hot: h})
+			list = append(list, source{entry: &entry{block: h.block}, hot: h})
 		}
 	}
-	byBlock := func(a, b source) int { return compare(a.block, b.block) }
-	if !slices.IsSortedFunc(list, byBlock) {
-		slices.SortStableFunc(list, byBlock)
+	for i := 1; i < len(list); i++ {
+		if list[i].block <= list[i-1].block {
+			slices.SortStableFunc(list, func(a, b source) int { return compare(a.block, b.block) })
+			return newestOnly(list)
+		}
 	}
-	return newestOnly(list)
+	return list
 }
 
 // newestOnly keeps the last version of each block.
@@ -172,7 +174,7 @@ func (b *bodies) read(s *source, following []source) ([]byte, error) {
 		}
 		end = n.off + int64(n.size)
 	}
-	whole := entry{off: s.off, size: int(end - s.off)}
+	whole := &entry{off: s.off, size: int(end - s.off)}
 	var err error
 	b.seg, b.off = s.seg, s.off
 	if b.buf, err = s.seg.read(whole, b.buf); err == nil {

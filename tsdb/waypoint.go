@@ -32,7 +32,7 @@ func (u *unpacker) runMarked(out []int64, ways []byte) ([]byte, error) {
 		if u.i >= len(out) {
 			return ways, nil
 		}
-		w := waypoint{i: u.i, bit: u.taken(), sum: last.sum, a: u.a, b: u.b, c: u.c}
+		w := waypoint{i: u.i, bit: u.bit, sum: last.sum, a: u.a, b: u.b, c: u.c}
 		for _, v := range out[last.i:w.i] {
 			w.sum += v
 		}
@@ -41,9 +41,6 @@ func (u *unpacker) runMarked(out []int64, ways []byte) ([]byte, error) {
 	}
 	return ways, u.run(out, len(out))
 }
-
-// taken is how many bits were read.
-func (r *bitReader) taken() int { return r.pos*8 - int(r.n) }
 
 // guessed is what the sum up to w would be if the values since last lay on a
 // line. Writer and reader compute it alike, even where it overflows.
@@ -85,9 +82,7 @@ func (u *unpacker) resume(w waypoint) bool {
 	if w.bit > len(u.src)*8 {
 		return false
 	}
-	u.bitReader = bitReader{src: u.src, pos: w.bit >> 3}
-	u.fill()
-	u.skip(uint(w.bit & 7))
+	u.bit = w.bit
 	u.i, u.a, u.b, u.c = w.i, w.a, w.b, w.c
 	return true
 }
