@@ -19,6 +19,7 @@ func openBeside(cfg Config) (*DB, error) {
 		db.load()
 		if f, err := db.fs.OpenFile(db.ringPath(), OpenRead); err == nil {
 			db.adoptRing(f)
+			db.closeBlocks(false)
 		}
 		db.reportHoles()
 		if db.edition() == before {

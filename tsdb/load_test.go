@@ -42,6 +42,19 @@ func TestReadersDoNotDisturbTheWriter(t *testing.T) {
 						return
 					}
 				}
+				rows, err := db.Rows(name, t0, t0.AddDate(0, 0, 1))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for row := range rows {
+					for i, v := range row.Values {
+						if v == v && v != row.Start.Add(time.Duration(i)*time.Second).Sub(t0).Seconds() {
+							t.Errorf("%s reads %v at %v", name, v, row.Start)
+							return
+						}
+					}
+				}
 				if k%16 == 0 {
 					db.Feeds()
 					db.Status()

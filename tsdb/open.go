@@ -37,6 +37,7 @@ func (db *DB) open(cfg Config) (*DB, error) {
 	db.note("folder", err)
 	db.load()
 	db.note("folder", db.openForWriting())
+	db.closeBlocks(false) // of the ring's points only the newest block stays open
 	db.reportHoles()
 	db.note("segments", db.indexTorn())
 	return db, nil

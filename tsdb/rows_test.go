@@ -144,6 +144,28 @@ func TestTheCacheOfBlocksIsUsed(t *testing.T) {
 	}
 }
 
+// TestOnlyTheNewestBlockIsOpen reopens a folder whose ring holds several
+// blocks: reading a day must not copy all of them.
+func TestOnlyTheNewestBlockIsOpen(t *testing.T) {
+	db, fsys := lines(t, 1)
+	for i := range 5000 {
+		must(t, db.Append("house", t0.Add(time.Duration(i)*10*time.Second), float64(i)))
+	}
+	must(t, db.flushRing())
+	for _, readOnly := range []bool{false, true} {
+		re := mustOpen(t, Config{FS: fsys.after(func() bool { return true }, func(n int) int { return n - 1 }), ReadOnly: readOnly})
+		g := re.generations()[1].g
+		if len(g.hot) != 1 || len(g.packed) < 4 {
+			t.Errorf("read-only %v: %d blocks are open, %d closed", readOnly, len(g.hot), len(g.packed))
+		}
+		for i, v := range first(rowsOf(t, re, "house", 0, 5000)) {
+			if v != float64(i) {
+				t.Fatalf("value %d is %v", i, v)
+			}
+		}
+	}
+}
+
 func first(vals []float64, _ int) []float64 { return vals }
 
 // TestAnUnreadableBlockIsNotKept lets the card fail for a while.
