@@ -272,6 +272,12 @@ func (c *code) readLengths(src []byte) (rest []byte, err error) {
 		for range 4 { // of 12 bits at most
 			nib, run, n := acc&15, 1, 4
 			switch {
+			case nib-1 < maxCode && s < symbols: // most are
+				c.of[nib][c.count[nib]] = uint8(s)
+				c.count[nib]++
+				s++
+				acc, took, last = acc>>4, took+4, nib
+				continue
 			case nib <= maxCode:
 			case nib == nibZeros:
 				nib, run, n = 0, int(acc>>4&15)+2, 8

@@ -20,6 +20,7 @@ type unpacker struct {
 	guess   predictor
 	i       int   // the next value
 	a, b, c int64 // the three before it
+	sum     int64 // of all before it
 	table   [1 << maxCode]step
 	code    code
 }
@@ -31,7 +32,7 @@ func (u *unpacker) open(out []int64, src []byte) error {
 		return errBlock
 	}
 	out[0] = unzigzag(v)
-	u.i, u.a, u.b, u.c = 1, out[0], out[0], out[0]
+	u.i, u.a, u.b, u.c, u.sum = 1, out[0], out[0], out[0], out[0]
 	if len(out) == 1 {
 		return nil
 	}
@@ -65,7 +66,7 @@ const atOnce = 57 / maxCode
 // slopes decodes what fromLast (mask 0) and fromSlope (mask -1) predicted. This
 // loop and the next are what a year's chart waits for.
 func (u *unpacker) slopes(out []int64, upTo int, mask int64) error {
-	table, a, b, i := &u.table, u.a, u.b, u.i
+	table, a, b, i, sum := &u.table, u.a, u.b, u.i, u.sum
 	for i < upTo {
 		acc, took, e := u.peek(), 0, step(0)
 		for end := min(i+atOnce, upTo); i < end; i++ {
@@ -76,6 +77,7 @@ func (u *unpacker) slopes(out []int64, upTo int, mask int64) error {
 			took += int(e) & stepBits
 			a, b = a+(a-b)&mask+e.miss(), a
 			out[i] = a
+			sum += a
 		}
 		u.bit += took
 		if e&stepFar == 0 {
@@ -88,10 +90,11 @@ func (u *unpacker) slopes(out []int64, upTo int, mask int64) error {
 		for range run {
 			a, b = a+(a-b)&mask+far, a
 			out[i] = a
+			sum += a
 			i++
 		}
 	}
-	u.a, u.b, u.i = a, b, i
+	u.a, u.b, u.i, u.sum = a, b, i, sum
 	return u.check()
 }
 
@@ -99,7 +102,7 @@ func (u *unpacker) slopes(out []int64, upTo int, mask int64) error {
 // the newest value comes in last: the two before it are put in order while it
 // is still being made.
 func (u *unpacker) medians(out []int64, upTo int) error {
-	table, a, b, i := &u.table, u.a, u.b, u.i
+	table, a, b, i, sum := &u.table, u.a, u.b, u.i, u.sum
 	low, high := min(b, u.c), max(b, u.c)
 	for i < upTo {
 		acc, took, e := u.peek(), 0, step(0)
@@ -111,6 +114,7 @@ func (u *unpacker) medians(out []int64, upTo int) error {
 			took += int(e) & stepBits
 			v := max(low, min(high, a)) + e.miss()
 			out[i] = v
+			sum += v
 			low, high = min(a, b), max(a, b)
 			a, b = v, a
 		}
@@ -125,12 +129,13 @@ func (u *unpacker) medians(out []int64, upTo int) error {
 		for range run {
 			v := max(low, min(high, a)) + far
 			out[i] = v
+			sum += v
 			low, high = min(a, b), max(a, b)
 			a, b = v, a
 			i++
 		}
 	}
-	u.a, u.b, u.c, u.i = a, b, low^high^b, i
+	u.a, u.b, u.c, u.i, u.sum = a, b, low^high^b, i, sum
 	return u.check()
 }
 

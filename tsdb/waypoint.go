@@ -18,13 +18,15 @@ type waypoint struct {
 
 const wayEvery = 256
 
-// start is where an opened unpacker stands.
-func (u *unpacker) start() waypoint { return waypoint{i: u.i, sum: u.a, a: u.a, b: u.b, c: u.c} }
+// here is where an unpacker stands.
+func (u *unpacker) here() waypoint {
+	return waypoint{i: u.i, bit: u.bit, sum: u.sum, a: u.a, b: u.b, c: u.c}
+}
 
 // runMarked takes the whole row apart like run and describes the waypoints on
 // the way.
 func (u *unpacker) runMarked(out []int64, ways []byte) ([]byte, error) {
-	last := u.start()
+	last := u.here()
 	for u.i+wayEvery < len(out) {
 		if err := u.run(out, u.i+wayEvery); err != nil {
 			return ways, err
@@ -32,10 +34,7 @@ func (u *unpacker) runMarked(out []int64, ways []byte) ([]byte, error) {
 		if u.i >= len(out) {
 			return ways, nil
 		}
-		w := waypoint{i: u.i, bit: u.bit, sum: last.sum, a: u.a, b: u.b, c: u.c}
-		for _, v := range out[last.i:w.i] {
-			w.sum += v
-		}
+		w := u.here()
 		ways = w.append(ways, last, u.guess)
 		last = w
 	}
@@ -83,7 +82,7 @@ func (u *unpacker) resume(w waypoint) bool {
 		return false
 	}
 	u.bit = w.bit
-	u.i, u.a, u.b, u.c = w.i, w.a, w.b, w.c
+	u.i, u.sum, u.a, u.b, u.c = w.i, w.sum, w.a, w.b, w.c
 	return true
 }
 
@@ -113,7 +112,7 @@ func headOf(body, ways []byte, k int, scratch *headScratch) (count int, sum int6
 	if u.open(out, src) != nil {
 		return 0, 0, false
 	}
-	w := u.start()
+	w := u.here()
 	for r := (varints{src: ways}); len(r.src) > 0; {
 		next := r.waypoint(w, u.guess)
 		if r.bad {
@@ -127,9 +126,9 @@ func headOf(body, ways []byte, k int, scratch *headScratch) (count int, sum int6
 	if w.bit > 0 && !u.resume(w) || u.run(out, count) != nil {
 		return 0, 0, false
 	}
-	sum = w.sum
-	for _, v := range out[w.i:count] {
-		sum += v
+	sum = u.sum
+	for _, v := range out[count:max(count, u.i)] { // a run of zeros went further
+		sum -= v
 	}
 	return count, sum, true
 }
