@@ -37,8 +37,8 @@ func (s *Server) postLogin(w http.ResponseWriter, r *http.Request, v viewer) err
 	return writeJSON(w, r, http.StatusOK, sessionJSON{&u.Name, &u.Role, s.cfg.ReadOpen})
 }
 
-func (s *Server) postLogout(w http.ResponseWriter, _ *http.Request, v viewer) error {
-	s.logOut(w, v)
+func (s *Server) postLogout(w http.ResponseWriter, r *http.Request, v viewer) error {
+	s.logOut(w, r, v)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
@@ -77,7 +77,7 @@ func (s *Server) setPassword(w http.ResponseWriter, r *http.Request, v viewer, o
 		return err
 	}
 	s.sessions.stopAll(u.Name)
-	http.SetCookie(w, sessionCookie(s.sessions.start(u, s.wall.Now()), 0))
+	http.SetCookie(w, sessionCookie(r, s.sessions.start(u, s.wall.Now()), 0))
 	s.audit(v, "changed password")
 	return nil
 }

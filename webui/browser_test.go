@@ -218,6 +218,7 @@ var pagesOf = []struct {
 	{"more", "/more", false},
 	{"notices", "/notices", false},
 	{"status", "/status", false},
+	{"secure", "/secure", false},
 	{"settings", "/setup", false},
 	{"price", "/setup?step=price", false},
 	{"meter", "/setup?step=meter", true},

@@ -33,7 +33,7 @@ func (s *Server) guard(next http.Handler) http.Handler {
 			s.fail(w, r, viewer{}, &statusError{http.StatusMisdirectedRequest, hub.Errorf(hub.Invalid, "the hub is not called %q: use hub.local or its address, or add the name to its configuration", hostOf(r))})
 			return
 		}
-		if err := cross.Check(r); err != nil {
+		if err := cross.Check(r); err != nil || downgraded(r) {
 			s.fail(w, r, viewer{}, errForeign())
 			return
 		}
@@ -49,6 +49,13 @@ func (s *Server) guard(next http.Handler) http.Handler {
 	})
 }
 
+// downgraded says whether r came over TLS from a page that did not: whoever
+// sits in between may have written that page. CrossOriginProtection takes it
+// for the hub's own, as it looks at the host alone.
+func downgraded(r *http.Request) bool {
+	return r.TLS != nil && strings.HasPrefix(r.Header.Get("Origin"), "http://") && (!safeMethod(r.Method) || r.URL.Path == websocketPath)
+}
+
 func errForeign() error {
 	return &statusError{http.StatusForbidden, hub.Errorf(hub.Unauthorized, "the request does not come from a page of the hub")}
 }
@@ -58,7 +65,7 @@ func safeMethod(m string) bool {
 }
 
 func hasCookie(r *http.Request) bool {
-	_, err := r.Cookie(cookieName)
+	_, err := r.Cookie(cookieName(r))
 	return err == nil
 }
 

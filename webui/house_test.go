@@ -67,6 +67,12 @@ var amsterdam = sync.OnceValue(func() *time.Location {
 	return zone
 })
 
+// testCertificate is one to look at: nobody can use it.
+var testCertificate = webui.Certificate{
+	Name: "homehub 1a2b3c4d", DER: []byte("certificate"),
+	Fingerprint: "BA:78:16:BF 8F:01:CF:EA 41:41:40:DE 5D:AE:22:23 B0:03:61:A3 96:17:7A:9C B4:10:FF:61 F2:00:15:AD",
+}
+
 // newHouse serves a house over TCP until the test ends.
 func newHouse(t *testing.T, change ...func(*webui.Config)) *house {
 	t.Helper()
@@ -130,6 +136,7 @@ func houseOffline(t *testing.T, at time.Time, change ...func(*webui.Config)) *ho
 			cred, secret := hub.NewCredential(d.ID, d.ID, []hub.Grant{{Filter: d.Topic + "/#", Read: true, Write: true}}, h.now)
 			return cred, secret, 1883, nil
 		},
+		Certificate: func() (webui.Certificate, error) { return testCertificate, nil }, HTTPSPort: func() int { return 443 },
 		Audit: func(who, what string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()

@@ -266,7 +266,7 @@ func (s *Server) formLogin(w http.ResponseWriter, r *http.Request, v viewer) err
 }
 
 func (s *Server) formLogout(w http.ResponseWriter, r *http.Request, v viewer) error {
-	s.logOut(w, v)
+	s.logOut(w, r, v)
 	if !s.cfg.ReadOpen {
 		return goTo(w, r, "/login", "loggedout")
 	}

@@ -30,7 +30,8 @@ type morePage struct {
 	PersonOpen                          bool
 	PersonName                          string
 	Net                                 *netCard
-	HasTokens, HasHouse, Open           bool // Open: nobody has chosen a password yet
+	HasTokens, HasHouse, HasSecure      bool
+	Open                                bool // nobody has chosen a password yet
 	Tokens                              []tokenRow
 }
 
@@ -59,7 +60,7 @@ func (s *Server) pageMore(w http.ResponseWriter, r *http.Request, v viewer) erro
 
 func (s *Server) morePage(r *http.Request, v viewer) morePage {
 	now := s.now()
-	p := morePage{view: s.view(r, v, "more", "more"), HasTokens: s.cfg.Tokens != nil, HasHouse: s.cfg.House != nil, Open: s.unclaimed()}
+	p := morePage{view: s.view(r, v, "more", "more"), HasTokens: s.cfg.Tokens != nil, HasHouse: s.cfg.House != nil, HasSecure: s.cfg.Certificate != nil && s.cfg.HTTPSPort != nil, Open: s.unclaimed()}
 	p.Path = "/more"
 	_, worst := s.cfg.Health.Parts()
 	p.Dot, p.Worst = dots[worst], p.T("part."+string(worst))
@@ -112,8 +113,13 @@ func (s *Server) netCard(r *http.Request, l locale) *netCard {
 		c.Problem = sentence(problemText{Message: n.Problem})
 	}
 	port := ""
-	if _, p, err := net.SplitHostPort(r.Host); err == nil && p != "80" {
+	if s.cfg.HTTPPort != 0 {
+		port = ":" + strconv.Itoa(s.cfg.HTTPPort)
+	} else if _, p, err := net.SplitHostPort(r.Host); err == nil {
 		port = ":" + p
+	}
+	if port == ":80" {
+		port = ""
 	}
 	local, _ := r.Context().Value(http.LocalAddrContextKey).(net.Addr)
 	for _, a := range n.Addrs {

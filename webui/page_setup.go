@@ -261,7 +261,7 @@ func (s *Server) formClaim(w http.ResponseWriter, r *http.Request, v viewer) err
 	if err := s.cfg.Users.PutUser(u); err != nil {
 		return s.setupTrouble(w, r, v, "password", err)
 	}
-	http.SetCookie(w, sessionCookie(s.sessions.start(u, s.wall.Now()), 0))
+	http.SetCookie(w, sessionCookie(r, s.sessions.start(u, s.wall.Now()), 0))
 	s.audit(v, "chose the owner's first password")
 	if s.cfg.House.Settings().Done {
 		return goTo(w, r, "/", "saved")

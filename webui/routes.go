@@ -69,6 +69,7 @@ func (s *Server) table() []route {
 		{"GET /devices", read, s.pageDevices},
 		{"GET /more", read, s.pageMore},
 		{"GET /licences", open, s.pageLicences},
+		{"GET /secure", open, s.pageSecure},
 		{"GET /login", open, s.pageLogin},
 		{"POST /login", open, s.formLogin},
 		{"POST /logout", open, s.formLogout},

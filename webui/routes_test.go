@@ -21,6 +21,7 @@ func TestRouteTable(t *testing.T) {
 			"GET /api/session",
 			"GET /assets/{hash}/{name}",
 			"GET /licences",
+			"GET /secure",
 			"GET /login",
 			"POST /login",
 			"POST /logout",

@@ -58,7 +58,12 @@ type Tokens interface {
 }
 
 const (
-	cookieName  = "homehub"
+	plainCookie = "homehub"
+	// secureCookie is another name: a browser lets no page that came over
+	// HTTP set or replace it (RFC 6265bis, 4.1.3.2), nor a Secure one of the
+	// plain name, which would keep people from logging in over HTTP.
+	secureCookie = "__Host-homehub"
+
 	sessionIdle = time.Hour // without a request for so long, a log-in ends, unless the owner decided otherwise
 	maxSessions = 256       // the one idle longest makes room
 
@@ -208,7 +213,7 @@ func (s *Server) viewer(r *http.Request) (viewer, error) {
 		}
 		return v, hub.Errorf(hub.Unauthorized, "nobody knows this token")
 	}
-	cookie, err := r.Cookie(cookieName)
+	cookie, err := r.Cookie(cookieName(r))
 	if err != nil {
 		return v, nil
 	}
@@ -243,8 +248,17 @@ func addressOf(r *http.Request) string {
 	return addr.String()
 }
 
-func sessionCookie(value string, age int) *http.Cookie {
-	return &http.Cookie{Name: cookieName, Value: value, Path: "/", MaxAge: age, HttpOnly: true, SameSite: http.SameSiteStrictMode}
+// cookieName is the cookie that counts for r. Over TLS it is one that never
+// went over the network in the clear.
+func cookieName(r *http.Request) string {
+	if r.TLS != nil {
+		return secureCookie
+	}
+	return plainCookie
+}
+
+func sessionCookie(r *http.Request, value string, age int) *http.Cookie {
+	return &http.Cookie{Name: cookieName(r), Value: value, Path: "/", MaxAge: age, HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode}
 }
 
 // logIn checks name and password of r and starts a session, whose cookie it
@@ -279,7 +293,7 @@ func (s *Server) logIn(w http.ResponseWriter, r *http.Request, v viewer, name, p
 	if v.session != nil {
 		s.sessions.stop(v.session)
 	}
-	http.SetCookie(w, sessionCookie(s.sessions.start(u, now), 0))
+	http.SetCookie(w, sessionCookie(r, s.sessions.start(u, now), 0))
 	v.user = u.Name
 	s.audit(v, "logged in")
 	s.tell(hub.Notice{Kind: hub.NoticeLogin, About: u.Name, Detail: v.addr})
@@ -290,12 +304,12 @@ func (s *Server) logIn(w http.ResponseWriter, r *http.Request, v viewer, name, p
 // tell who exists. No password is known that fits it.
 const strangerHash = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGxpdmVzIGhlcg$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
-func (s *Server) logOut(w http.ResponseWriter, v viewer) {
+func (s *Server) logOut(w http.ResponseWriter, r *http.Request, v viewer) {
 	if v.session != nil {
 		s.sessions.stop(v.session)
 		s.audit(v, "logged out")
 	}
-	http.SetCookie(w, sessionCookie("", -1))
+	http.SetCookie(w, sessionCookie(r, "", -1))
 }
 
 // tooManyTries is the answer to somebody who guesses.

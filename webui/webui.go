@@ -87,10 +87,18 @@ type Config struct {
 	ReadOpen bool     // looking needs no log-in; changing always does
 	Hosts    []string // names the hub is called by beside hub.local and its own addresses
 
-	// Websocket takes MQTT at /mqtt, nil: none; Authority is the certificate,
-	// in PEM, by which devices know the hub's broker, nil: not to be had.
+	// Websocket takes MQTT at /mqtt, nil: none.
 	Websocket http.Handler
-	Authority []byte
+	// Certificate is by what phones and devices know the hub, nil: nothing of
+	// it speaks TLS. It fails while there is none to be had.
+	Certificate func() (Certificate, error)
+	// HTTPSPort is where the pages are over HTTPS at the moment, 0: nowhere;
+	// nil: they never are. HTTPPort is where they are without, 0: who asks
+	// knows.
+	HTTPSPort func() int
+	HTTPPort  int
+	// RedirectHTTPS sends browsers on to HTTPS, where that is.
+	RedirectHTTPS bool
 
 	// Preview is what the plan would be if device d had schedule s; nil: the
 	// editor shows none.
@@ -157,7 +165,7 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.routes = s.table()
-	s.handler = s.guard(s.beside(s.mux()))
+	s.handler = s.guard(s.beside(s.onward(s.mux())))
 	return s, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"homehub/authority"
 	"homehub/dsmr"
 	"homehub/gpio"
 	"homehub/hub"
@@ -67,11 +67,12 @@ type installation struct {
 	loop        *scheduler.Loop
 	pages       *webui.Server
 	web         net.Listener
-	local       net.Listener // nil: commands of this machine do not reach the hub
-	authority   []byte       // the hub's certificate, for devices that speak TLS
+	local       net.Listener         // nil: commands of this machine do not reach the hub
+	authority   *authority.Authority // nil: nothing speaks TLS
+	httpsPort   atomic.Int64         // 0: the pages are not there over HTTPS
 	inputs      *gpio.Inputs
 	notices     *notify.Center
-	door        *door         // keeps web open when the hub starts again
+	door        *door         // keeps the pages' addresses open when the hub starts again
 	again       chan struct{} // somebody asks to start again
 	restarts    atomic.Bool   // and it does
 
@@ -123,7 +124,7 @@ func (i *installation) build() error {
 		return err
 	}
 	i.health = hub.NewHealth(i.opt.clock, i.logger)
-	for _, step := range []func() error{i.buildStorage, i.chooseHouse, i.buildBroker, i.buildRelays, i.buildHub, i.buildNotices, i.buildPairing, i.buildPages} {
+	for _, step := range []func() error{i.buildStorage, i.chooseHouse, i.buildAuthority, i.buildBroker, i.buildRelays, i.buildHub, i.buildNotices, i.buildPairing, i.buildPages} {
 		if err := step(); err != nil {
 			return err
 		}
@@ -295,7 +296,8 @@ func (i *installation) buildPages() error {
 		Tokens: tokens{i.store}, TokenList: tokens{i.store}.list, Clients: clientDesk{i.store, i.broker, i.opt.clock},
 		Health: i.health, Logs: i.opt.ring, Version: version(), ReadOpen: i.cfg.Web.ReadOpen, Hosts: i.cfg.Web.Hosts,
 		Notices: noticeDesk{i.notices, i.store}, House: houseDesk{i}, Archive: archiveDesk{i}, RestoreClient: i.restoreClient,
-		Preview: i.loop.Preview, SetLimit: i.hub.SetLimit, Websocket: i.broker.Websocket(), Authority: i.authority,
+		Preview: i.loop.Preview, SetLimit: i.hub.SetLimit, Websocket: i.broker.Websocket(),
+		Certificate: i.certificate, HTTPSPort: i.portOfHTTPS(), HTTPPort: portAt(i.web.Addr()), RedirectHTTPS: i.cfg.Web.RedirectHTTPS,
 		Language: i.cfg.House.Language, Prices: (&outlook{settings: i.store, zone: i.zone}).Prices,
 		Audit: i.audit, AuditLog: i.auditLines,
 		Pairing: pairDesk{i.desk, i.opt.clock, i.devices}, Setup: setupDesk{i}, Restore: i.devices.Restore, NetName: i.netName.NetName,
@@ -318,40 +320,7 @@ func (i *installation) buildPages() error {
 // serve runs every loop until ctx ends or one fails.
 func (i *installation) serve(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	server := &http.Server{
-		Handler: i.front(), ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
-		IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(i.part("web").Handler(), slog.LevelDebug),
-	}
-	i.health.Set("web", hub.OK, "")
-	group.Go(func() error {
-		if err := server.Serve(i.web); !errors.Is(err, http.ErrServerClosed) {
-			return err
-		}
-		return nil
-	})
-	group.Go(func() error {
-		<-ctx.Done()
-		if !i.restarts.Load() { // systemd would wait for the end and then kill
-			_ = i.opt.notifier.Stopping()
-		}
-		i.pages.Close() // streams never end by themselves
-		stop, cancel := context.WithTimeout(context.Background(), 2*time.Second)
-		defer cancel()
-		return errors.Join(server.Shutdown(stop), server.Close())
-	})
-	if i.local != nil {
-		local := &http.Server{Handler: i.pages.Local(), ReadHeaderTimeout: 5 * time.Second, ErrorLog: server.ErrorLog}
-		group.Go(func() error {
-			if err := local.Serve(i.local); !errors.Is(err, http.ErrServerClosed) {
-				return err
-			}
-			return nil
-		})
-		group.Go(func() error {
-			<-ctx.Done()
-			return local.Close()
-		})
-	}
+	i.serveWeb(ctx, group)
 	group.Go(func() error { return i.desk.Run(ctx) })
 	group.Go(func() error { return i.lookAround(ctx) })
 	group.Go(func() error { return i.beKnown(ctx) })

@@ -41,10 +41,12 @@ type Config struct {
 
 // WebConfig is the table [web].
 type WebConfig struct {
-	Listen   string   `toml:"listen" doc:"Address and port; an empty address is all of this machine's."`
-	Name     string   `toml:"name" doc:"What the hub is called in the network: hub makes it hub.local, empty makes it nothing."`
-	Hosts    []string `toml:"hosts" doc:"Names by which browsers may call the hub, beside hub.local and its addresses."`
-	ReadOpen bool     `toml:"read_open" doc:"true: everybody in the house may look without a log-in. Changing always needs one."`
+	Listen        string   `toml:"listen" doc:"Address and port; an empty address is all of this machine's."`
+	ListenTLS     string   `toml:"listen_tls" doc:"The same over HTTPS, for phones and computers that were given the hub's certificate (page More, Secure connection); empty: none."`
+	RedirectHTTPS bool     `toml:"redirect_https" doc:"true: browsers that come over HTTP are sent on to HTTPS, where those without the certificate see a warning."`
+	Name          string   `toml:"name" doc:"What the hub is called in the network: hub makes it hub.local, empty makes it nothing."`
+	Hosts         []string `toml:"hosts" doc:"Names by which browsers may call the hub, beside hub.local and its addresses."`
+	ReadOpen      bool     `toml:"read_open" doc:"true: everybody in the house may look without a log-in. Changing always needs one."`
 }
 
 // MQTTConfig is the table [mqtt].
@@ -101,7 +103,7 @@ type LogConfig struct {
 // defaults are the values that hold where the file says nothing.
 func defaults() Config {
 	return Config{
-		Web:   WebConfig{Listen: ":80", Name: "hub", Hosts: []string{}},
+		Web:   WebConfig{Listen: ":80", ListenTLS: ":443", Name: "hub", Hosts: []string{}},
 		MQTT:  MQTTConfig{Listen: ":1883", ListenTLS: ":8883"},
 		Meter: MeterConfig{Kind: "serial", Port: "auto", Topics: map[string]string{}},
 		Data:  DataConfig{Dir: "/var/lib/homehub", Interval: duration(10 * time.Second), Window: duration(time.Minute)},
@@ -223,13 +225,16 @@ func (c Config) check() (errs []*configError) {
 	bad := func(key, text string, args ...any) {
 		errs = append(errs, &configError{key: key, text: fmt.Sprintf(text, args...)})
 	}
-	for key, addr := range map[string]string{"web.listen": c.Web.Listen, "mqtt.listen": c.MQTT.Listen, "mqtt.listen_tls": c.MQTT.ListenTLS} {
-		if _, _, err := net.SplitHostPort(addr); err != nil && (addr != "" || key != "mqtt.listen_tls") {
+	for key, addr := range map[string]string{"web.listen": c.Web.Listen, "web.listen_tls": c.Web.ListenTLS, "mqtt.listen": c.MQTT.Listen, "mqtt.listen_tls": c.MQTT.ListenTLS} {
+		if _, _, err := net.SplitHostPort(addr); err != nil && (addr != "" || !strings.HasSuffix(key, "_tls")) {
 			bad(key, "%q is not an address with a port, like \":80\" or \"192.168.1.10:80\"", addr)
 		}
 	}
 	if c.Web.Name != "" && !hostName.MatchString(c.Web.Name) {
 		bad("web.name", "%q is not a name: use small letters, digits and dashes, without .local", c.Web.Name)
+	}
+	if c.Web.RedirectHTTPS && c.Web.ListenTLS == "" {
+		bad("web.redirect_https", "needs an address in web.listen_tls to send browsers to")
 	}
 	c.Meter.check(bad)
 	if d := time.Duration(c.Data.Interval); d < time.Second || d > time.Hour || d%time.Second != 0 {

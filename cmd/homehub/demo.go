@@ -139,7 +139,8 @@ func (d *demo) run(ctx context.Context) error {
 // config makes the configuration and the clock that house and hub share.
 func (d *demo) config() (Config, error) {
 	cfg := defaults()
-	cfg.Web.Listen, cfg.MQTT.Listen, cfg.MQTT.ListenTLS, cfg.Web.ReadOpen = d.listen, d.mqtt, "", true
+	cfg.Web.Listen, cfg.MQTT.Listen, cfg.Web.ReadOpen = d.listen, d.mqtt, true
+	cfg.Web.ListenTLS, cfg.MQTT.ListenTLS = "", ""
 	cfg.House.ResetFile = ""
 	cfg.Data.Interval = duration(d.interval)
 	if d.speed < 1 || d.speed > 3600 {

@@ -57,13 +57,14 @@ func freeAddress(t *testing.T) string {
 
 // process is a homehub of its own that a test talks to as its users do.
 type process struct {
-	t                 *testing.T
-	cmd               *exec.Cmd
-	url, mqtt, secure string
-	http              *http.Client
-	done              chan error
-	mu                sync.Mutex
-	log               bytes.Buffer
+	t             *testing.T
+	cmd           *exec.Cmd
+	url, mqtt     string
+	secure, https string // addresses of MQTT over TLS and of HTTPS
+	http          *http.Client
+	done          chan error
+	mu            sync.Mutex
+	log           bytes.Buffer
 }
 
 // launch starts homehub with args; {web} and {mqtt} in them become free

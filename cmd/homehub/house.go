@@ -2,7 +2,6 @@ package main
 
 import (
 	"errors"
-	"net"
 	"os"
 	"time"
 
@@ -142,31 +141,3 @@ func contractOf(p webui.Price) tariff.Contract {
 		Dynamic: p.Kind == webui.PriceDynamic, Surcharge: p.Surcharge, VAT: p.VAT,
 	}
 }
-
-// door is the address of the pages. It stays open while the hub starts again,
-// so that no browser is turned away.
-type door struct{ held *net.TCPListener }
-
-func (d *door) open(addr string) (net.Listener, error) {
-	if d.held == nil {
-		l, err := net.Listen("tcp", addr)
-		if err != nil {
-			return nil, err
-		}
-		d.held = l.(*net.TCPListener)
-	}
-	return visit{d.held}, d.held.SetDeadline(time.Time{})
-}
-
-func (d *door) shut() {
-	if d.held != nil {
-		_ = d.held.Close()
-	}
-}
-
-// visit is the door for one run of the hub: closing it ends the waiting for
-// browsers, not the listening.
-type visit struct{ *net.TCPListener }
-
-// Close makes Accept return.
-func (v visit) Close() error { return v.SetDeadline(time.Unix(1, 0)) }

@@ -67,6 +67,12 @@ func portOf(a net.Addr) int {
 	return int(at.Port())
 }
 
+// portAt is the port of an address, 0 if it has none.
+func portAt(a net.Addr) int {
+	at, _ := netip.ParseAddrPort(a.String())
+	return int(at.Port())
+}
+
 // maxSeen bounds what is kept of a network full of devices.
 const maxSeen = 32
 

@@ -23,8 +23,8 @@ func serveConfig(t *testing.T, port string) (file, data string) {
 	t.Helper()
 	data = filepath.Join(t.TempDir(), "data")
 	file = filepath.Join(t.TempDir(), "homehub.toml")
-	text := fmt.Sprintf("[web]\nlisten = %q\nread_open = true\n[mqtt]\nlisten = %q\nlisten_tls = %q\n[meter]\nport = %q\n[data]\ndir = %q\ninterval = \"1s\"\nwindow = \"1s\"\n",
-		freeAddress(t), freeAddress(t), freeAddress(t), port, data)
+	text := fmt.Sprintf("[web]\nlisten = %q\nlisten_tls = %q\nread_open = true\n[mqtt]\nlisten = %q\nlisten_tls = %q\n[meter]\nport = %q\n[data]\ndir = %q\ninterval = \"1s\"\nwindow = \"1s\"\n",
+		freeAddress(t), freeAddress(t), freeAddress(t), freeAddress(t), port, data)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func prepareServe(t *testing.T, file string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.url, p.mqtt, p.secure = "http://"+cfg.Web.Listen, cfg.MQTT.Listen, cfg.MQTT.ListenTLS
+	p.url, p.mqtt, p.secure, p.https = "http://"+cfg.Web.Listen, cfg.MQTT.Listen, cfg.MQTT.ListenTLS, cfg.Web.ListenTLS
 	return p
 }
 

@@ -1,21 +1,52 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"io"
+	"errors"
+	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	paho "github.com/eclipse/paho.mqtt.golang"
 
-	"homehub/mqtt"
+	"homehub/authority"
 )
+
+// rootOf is what the hub hands out, for who trusts it and nobody else.
+func (p *process) rootOf() *x509.CertPool {
+	p.t.Helper()
+	resp, err := http.Get(p.url + "/hub-ca.pem")
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text := readAll(p.t, resp)
+	pool := x509.NewCertPool()
+	if resp.StatusCode != 200 || !pool.AppendCertsFromPEM([]byte(text)) {
+		p.t.Fatalf("status %d: %s", resp.StatusCode, text)
+	}
+	return pool
+}
+
+// over is a client that trusts the root alone and finds every name at the
+// hub's address for HTTPS.
+func (p *process) over(pool *x509.CertPool) *http.Client {
+	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{
+		TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, network, p.https)
+		},
+	}}
+}
 
 // A program connects over the web address and over TLS, with the certificate
 // that the hub hands out.
@@ -30,19 +61,7 @@ func TestMQTTOverTheWebAddressAndTLS(t *testing.T) {
 		t.Fatalf("%d %s %s", code, out, errOut)
 	}
 	p := serveFile(t, file)
-	resp, err := http.Get(p.url + "/hub-ca.pem")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	text, _ := io.ReadAll(resp.Body)
-	pool := x509.NewCertPool()
-	if resp.StatusCode != 200 || !pool.AppendCertsFromPEM(text) {
-		t.Fatalf("status %d: %s", resp.StatusCode, text)
-	}
-	if a, err := mqtt.OpenAuthority(filepath.Join(data, authorityFile)); err != nil || string(a.PEM()) != string(text) {
-		t.Errorf("it is not the one that is kept (%v)", err)
-	}
+	pool := p.rootOf()
 	connect := func(address string) error {
 		c := paho.NewClient(paho.NewClientOptions().AddBroker(address).SetClientID("logger").SetUsername("logger").SetPassword(cred.Password).
 			SetTLSConfig(&tls.Config{RootCAs: pool}).SetConnectTimeout(5 * time.Second).SetAutoReconnect(false))
@@ -53,10 +72,199 @@ func TestMQTTOverTheWebAddressAndTLS(t *testing.T) {
 		}
 		return tok.Error()
 	}
-	if err := connect("ws" + strings.TrimPrefix(p.url, "http") + "/mqtt"); err != nil {
-		t.Errorf("over the web address: %v", err)
+	for _, address := range []string{"ws" + strings.TrimPrefix(p.url, "http") + "/mqtt", "wss://" + p.https + "/mqtt", "ssl://" + p.secure} {
+		if err := connect(address); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
-	if err := connect("ssl://" + p.secure); err != nil {
-		t.Errorf("over TLS: %v", err)
+}
+
+// What the command line shows is what the hub hands out, and what is renewed
+// or damaged counts at once, without a restart. HTTP goes on whatever happens.
+func TestHTTPS(t *testing.T) {
+	file, data := serveConfig(t, "/dev/null")
+	p := serveFile(t, file)
+	var shown struct{ PEM, SHA256 string }
+	show := func(verb string) *x509.CertPool {
+		t.Helper()
+		code, out, errOut := homehub(t, "", "authority", verb, "--data", data, "--json")
+		if err := json.Unmarshal([]byte(out), &shown); err != nil || code != exitOK || len(shown.SHA256) != 64 {
+			t.Fatalf("%d %s %s", code, out, errOut)
+		}
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(shown.PEM))
+		return pool
+	}
+	pool := show("show")
+	if !pool.Equal(p.rootOf()) {
+		t.Error("what is shown is not what the hub hands out")
+	}
+	for _, name := range []string{"hub.local", "localhost", "127.0.0.1"} {
+		r, err := p.over(pool).Get("https://" + name + "/api/live")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		r.Body.Close()
+		if r.StatusCode != 200 || r.ProtoMajor != 2 || r.Header.Get("Strict-Transport-Security") != "" {
+			t.Errorf("%s: %d over %s, %v", name, r.StatusCode, r.Proto, r.Header)
+		}
+	}
+	refused := func(pool *x509.CertPool) bool {
+		_, err := p.over(pool).Get("https://hub.local/api/live")
+		_, ok := errors.AsType[x509.UnknownAuthorityError](err)
+		return ok
+	}
+	if !refused(x509.NewCertPool()) {
+		t.Error("the hub is known without its certificate")
+	}
+	if fresh := show("renew"); refused(fresh) || !refused(pool) {
+		t.Error("a new authority does not count at once")
+	}
+	pool = p.rootOf()
+	path := authorityFile(data)
+	if err := errors.Join(os.WriteFile(path+".new", []byte("damaged"), 0o600), os.Rename(path+".new", path)); err != nil {
+		t.Fatal(err)
+	}
+	if refused(pool) {
+		t.Error("phones that trust the hub are turned away when its file is damaged")
+	}
+	if c, reason := p.condition("tls"); c != "down" || !strings.Contains(reason, "homehub authority renew") {
+		t.Errorf("tls is %s: %s", c, reason)
+	}
+	if code, _, errOut := homehub(t, "", "authority", "show", "--data", data); code != exitFailure || !strings.Contains(errOut, "damaged") {
+		t.Errorf("%d %s", code, errOut)
+	}
+	p.stop()
+	p = serveFile(t, file) // and now there is none at all
+	if _, err := p.over(pool).Get("https://hub.local/api/live"); err == nil {
+		t.Error("pages are served without a certificate")
+	}
+	if c, _ := p.condition("tls"); c != "down" {
+		t.Errorf("tls is %s", c)
+	}
+	show("renew")
+	if refused(p.rootOf()) {
+		t.Error("a new authority does not count")
+	}
+	if c, _ := p.condition("tls"); c != "ok" {
+		t.Errorf("tls is %s", c)
+	}
+}
+
+// Another program on the port is a line on the status page, no more.
+func TestHTTPSPortInUse(t *testing.T) {
+	file, data := serveConfig(t, "/dev/null")
+	cfg, err := loadConfig(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", cfg.Web.ListenTLS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	p := serveFile(t, file)
+	p.until("the port is told", 5*time.Second, func() bool {
+		c, reason := p.condition("https")
+		return c == "degraded" && strings.Contains(reason, cfg.Web.ListenTLS)
+	})
+	r, err := http.Get(p.url + "/secure")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	if body := readAll(t, r); r.StatusCode != 200 || strings.Contains(body, "https://") {
+		t.Errorf("the guide leads to where the hub is not: %s", body)
+	}
+	if _, err := authority.ReadRoot(authorityFile(data)); err != nil {
+		t.Error(err)
+	}
+}
+
+// trustingChromium is a browser that was given the root, as the guide says,
+// and finds hub.local here.
+func trustingChromium(t *testing.T, root string) context.Context {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("a browser is not short")
+	}
+	home := t.TempDir()
+	db := filepath.Join(home, ".pki", "nssdb")
+	if err := os.MkdirAll(db, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, need := range []string{"certutil", "chromium"} {
+		if _, err := exec.LookPath(need); err != nil {
+			if os.Getenv("CI") == "true" {
+				t.Fatal(err)
+			}
+			t.Skipf("%s is not installed: apt-get install libnss3-tools chromium", need)
+		}
+	}
+	steps := [][]string{{"-N", "--empty-password"}}
+	if root != "" {
+		steps = append(steps, []string{"-A", "-n", "homehub", "-t", "C,,", "-i", root})
+	}
+	for _, args := range steps {
+		if out, err := exec.Command("certutil", append([]string{"-d", "sql:" + db}, args...)...).CombinedOutput(); err != nil {
+			t.Fatalf("certutil %v: %v %s", args, err, out)
+		}
+	}
+	alloc, cancel := chromedp.NewExecAllocator(t.Context(),
+		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.Env("HOME="+home),
+		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("host-resolver-rules", "MAP hub.local 127.0.0.1, MAP bank.example 127.0.0.1"))
+	t.Cleanup(cancel)
+	ctx, cancel := chromedp.NewContext(alloc)
+	t.Cleanup(cancel)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// Whoever followed the guide opens the hub's pages without a warning, logs in,
+// and sees live values.
+func TestBrowserOverHTTPS(t *testing.T) {
+	file, data := serveConfig(t, "/dev/null")
+	if err := os.MkdirAll(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, errOut := homehub(t, "correct horse\n", "passwd", "--data", data); code != exitOK {
+		t.Fatal(errOut)
+	}
+	p := serveFile(t, file)
+	_, port, _ := net.SplitHostPort(p.https)
+	url := "https://hub.local:" + port
+	r, err := http.Get(p.url + "/hub-ca.crt") // as the guide's button
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	root := filepath.Join(t.TempDir(), "hub-ca.crt")
+	if err := os.WriteFile(root, []byte(readAll(t, r)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := chromedp.Do(trustingChromium(t, ""), chromedp.Navigate(url+"/login")); err == nil || !strings.Contains(err.Error(), "ERR_CERT_AUTHORITY_INVALID") {
+		t.Errorf("without the certificate: %v", err)
+	}
+	ctx := trustingChromium(t, root)
+	if err := chromedp.Do(ctx, chromedp.Navigate(url+"/login"),
+		chromedp.SendKeys(chromedp.CSS("input[name=password]"), "correct horse"), chromedp.Click(chromedp.CSS("main button.main"))); err != nil {
+		t.Fatal(err)
+	}
+	const in = "isSecureContext && location.pathname === '/' && document.querySelector('.who')?.textContent === 'owner'"
+	if _, err := chromedp.Run(ctx, chromedp.Poll[bool](in)); err != nil {
+		t.Fatal(err)
+	}
+	if kept, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("performance.getEntriesByType('navigation')[0].nextHopProtocol === 'h2'")); err != nil || !kept {
+		t.Errorf("not over HTTP/2: %v", err)
+	}
+	const live = "new Promise(done => { const e = new EventSource('/api/events'); e.onmessage = e.onopen = () => { e.close(); done(true) }; e.onerror = () => done(false) })"
+	if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](live, chromedp.EvalAwaitPromise)); err != nil || !ok {
+		t.Errorf("no live values: %v %v", ok, err)
+	}
+	if err := chromedp.Do(ctx, chromedp.Navigate("https://bank.example:"+port)); err == nil || !strings.Contains(err.Error(), "ERR_CERT_COMMON_NAME_INVALID") {
+		t.Errorf("as another name: %v", err)
 	}
 }

@@ -42,6 +42,7 @@ var rules = map[string]rule{
 	"mdns":      {own: []string{"hub"}, foreign: []string{"golang.org/x/net", "golang.org/x/sys"}},
 	"source":    {own: []string{"hub"}},
 	"community": {own: []string{"hub"}},
+	"authority": {},
 	// Level 2.
 	"webui": {own: []string{"hub"}, foreign: []string{"golang.org/x/crypto", "rsc.io/qr"}},
 	"sim":   {own: []string{"hub", "dsmr"}, foreign: []string{"github.com/eclipse/paho.mqtt.golang", "golang.org/x/sync"}},
