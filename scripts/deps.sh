@@ -23,9 +23,10 @@ if ! command -v chromium >/dev/null 2>&1; then
 		missing "the browser tests need chromium: sudo apt-get install chromium" || exit 1
 	fi
 fi
-# dig asks the hub's name over the wires of a network of namespaces (ip), and
-# mkfs.ext4 makes the disks that the power is cut of.
-for need in dig:bind9-dnsutils ip:iproute2 mkfs.ext4:e2fsprogs; do
+# dig asks the hub's name over the wires of a network of namespaces (ip),
+# mkfs.ext4 makes the disks that the power is cut of, openssl looks at the hub's
+# certificates, and certutil gives chromium the one to trust.
+for need in dig:bind9-dnsutils ip:iproute2 mkfs.ext4:e2fsprogs openssl:openssl certutil:libnss3-tools; do
 	command -v "${need%%:*}" >/dev/null 2>&1 && continue
 	if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${need##*:}" >/dev/null
