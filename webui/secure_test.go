@@ -253,3 +253,31 @@ func TestPagesOverHTTPMayNotActOverHTTPS(t *testing.T) {
 		}
 	}
 }
+
+func secureJourneys() []journey {
+	guide := func(b *tab) {
+		b.open("/more")
+		b.click("a[href='/secure']")
+		b.says("BA:78:16:BF")
+		b.click("details:has(ol) summary")
+		b.wait("document.querySelector('details[open] ol').innerText.includes('switch homehub 1a2b3c4d on')")
+		if b.taps != 2 {
+			b.t.Errorf("%d taps", b.taps)
+		}
+		// A phone takes what the button leads to for what it is.
+		for _, href := range []string{"/hub-ca.crt", "/hub-ca.mobileconfig"} {
+			if !eval[bool](b, "!!document.querySelector('a.btn[href="+quote(href)+"]')") {
+				b.t.Errorf("no button leads to %s", href)
+			}
+		}
+	}
+	return []journey{
+		{"the guide to a secure connection", scene{role: webui.Family}, guide},
+		{"the guide without JavaScript, at 320 px", scene{role: webui.Owner, noScript: true, narrow: true}, func(b *tab) {
+			guide(b)
+			if w := eval[int](b, "document.documentElement.scrollWidth"); w != 320 {
+				b.t.Errorf("%d px wide", w)
+			}
+		}},
+	}
+}
