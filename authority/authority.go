@@ -38,9 +38,11 @@ type Config struct {
 	// those outside of the house are left out. nil: only the address that a
 	// connection came to.
 	Names func() []string
-	// Now is the time, of which certificates for pages are dated; nil is the
-	// machine's.
-	Now func() time.Time
+	// Now is the time, by which certificates for pages are dated; nil is the
+	// machine's. It is taken for no earlier than Floor: a Pi has no clock and
+	// begins in 1970.
+	Now   func() time.Time
+	Floor time.Time
 	// Condition is told when the file can not be used, and nil when it can
 	// again; may be nil. It must not call back.
 	Condition func(err error)
@@ -162,7 +164,7 @@ func (a *Authority) usable() error {
 // Pages is how pages are served to browsers, over HTTP/2 and HTTP/1.1.
 func (a *Authority) Pages() *tls.Config {
 	cfg := a.config(func(names []string) (*tls.Certificate, error) {
-		now := a.cfg.Now()
+		now := a.now()
 		age := now.Sub(a.pages.at)
 		if a.pages.fits(a.chain, names) && age > -clockStep && age < pagesRenew {
 			return a.pages.cert, nil
@@ -177,6 +179,13 @@ func (a *Authority) Pages() *tls.Config {
 	})
 	cfg.NextProtos = []string{"h2", "http/1.1"}
 	return cfg
+}
+
+func (a *Authority) now() time.Time {
+	if now := a.cfg.Now(); now.After(a.cfg.Floor) {
+		return now
+	}
+	return a.cfg.Floor
 }
 
 // Devices is how the broker is served to devices. Its certificate holds for

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -24,6 +25,7 @@ type fixture struct {
 	path  string
 	mu    sync.Mutex
 	now   time.Time
+	floor time.Time
 	names []string
 	told  []error // by Condition
 	other int     // how often Replaced was told
@@ -44,6 +46,7 @@ func (f *fixture) reopen() {
 		Path: f.path, Condition: func(err error) { f.told = append(f.told, err) }, Replaced: func(Root) { f.other++ },
 		Names: func() []string { f.mu.Lock(); defer f.mu.Unlock(); return f.names },
 		Now:   func() time.Time { f.mu.Lock(); defer f.mu.Unlock(); return f.now },
+		Floor: f.floor,
 	})
 }
 
@@ -350,6 +353,27 @@ func TestPagesAreRenewed(t *testing.T) {
 	}
 }
 
+// A hub that begins in 1970, as a Pi does, is known by phones that do not.
+func TestPagesNeedNoClock(t *testing.T) {
+	f := open(t)
+	today := f.now
+	if err := os.Remove(f.path); err != nil {
+		t.Fatal(err)
+	}
+	f.now, f.floor = time.Unix(20, 0), today.AddDate(0, -6, 0)
+	f.reopen() // and makes its keys then
+	if _, err := shake(t, f.Pages(), trust(t, f.root()), "localhost", today); err != nil {
+		t.Error(err)
+	}
+	if cert, err := shake(t, f.Devices(), trust(t, f.root()), "localhost", f.now); err != nil || cert.NotBefore.Year() != 1970 {
+		t.Error(err)
+	}
+	f.now = today // the clock is set
+	if left := f.page().NotAfter.Sub(today); left < 300*24*time.Hour {
+		t.Errorf("%v are left", left)
+	}
+}
+
 // The certificates follow the names of the hub, with the key that devices
 // remember.
 func TestCertificatesFollowTheNames(t *testing.T) {
@@ -498,6 +522,32 @@ func TestRenew(t *testing.T) {
 	left, err := os.ReadDir(filepath.Dir(f.path))
 	if err != nil || len(left) != 1 {
 		t.Errorf("left in the folder: %v (%v)", left, err)
+	}
+}
+
+// Who renews it as root must not lock the hub out of its own file.
+func TestRenewAsRoot(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a file of somebody else")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 12345, 54321); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "authority.pem")
+	for range 2 {
+		if err := Renew(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{path, path + ".old"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if owner := info.Sys().(*syscall.Stat_t); owner.Uid != 12345 || owner.Gid != 54321 || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s belongs to %d:%d, mode %v", name, owner.Uid, owner.Gid, info.Mode())
+		}
 	}
 }
 

@@ -115,7 +115,7 @@ func (s *Server) netCard(r *http.Request, l locale) *netCard {
 	port := ""
 	if s.cfg.HTTPPort != 0 {
 		port = ":" + strconv.Itoa(s.cfg.HTTPPort)
-	} else if _, p, err := net.SplitHostPort(r.Host); err == nil {
+	} else if _, p, err := net.SplitHostPort(r.Host); err == nil && r.TLS == nil {
 		port = ":" + p
 	}
 	if port == ":80" {

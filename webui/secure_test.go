@@ -120,6 +120,17 @@ func TestGuideToHTTPS(t *testing.T) {
 	}
 }
 
+// Who shows the page More to a new phone shows it the address without TLS:
+// the phone has no certificate yet.
+func TestAddressForANewPhone(t *testing.T) {
+	for port, want := range map[int]string{80: "http://hub-2.local\"", 8080: "http://hub-2.local:8080\"", 0: "http://hub-2.local\""} {
+		h := newHouseOffline(t, func(c *webui.Config) { c.HTTPPort = port })
+		if more := bodyOf(t, h.ask("GET", "https://hub.local:8443/more")); !strings.Contains(more, want) {
+			t.Errorf("port %d: no %s in %s", port, want, more)
+		}
+	}
+}
+
 // Only browsers that ask for pages are sent on, only if somebody wants that,
 // and never for good.
 func TestRedirectToHTTPS(t *testing.T) {

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"homehub/authority"
+	"homehub/mdns"
 )
 
 // rootOf is what the hub hands out, for who trusts it and nobody else.
@@ -155,6 +157,24 @@ func TestHTTPS(t *testing.T) {
 	}
 	if c, _ := p.condition("tls"); c != "ok" {
 		t.Errorf("tls is %s", c)
+	}
+}
+
+// The hub's certificates are for the name that it got.
+func TestNamesFollowTheNetwork(t *testing.T) {
+	i := &installation{cfg: defaults()}
+	i.cfg.Web.Hosts = []string{"energy.home.arpa"}
+	if names := i.names(); !slices.Contains(names, "hub.local") || !slices.Contains(names, "energy.home.arpa") || !slices.Contains(names, "127.0.0.1") {
+		t.Errorf("before it has one: %v", names)
+	}
+	i.netName.set(mdns.State{Host: "hub-2.local"})
+	if names := i.names(); !slices.Contains(names, "hub-2.local") || slices.Contains(names, "hub.local") {
+		t.Errorf("where another machine has it: %v", names)
+	}
+	i.netName.set(mdns.State{})
+	i.cfg.Web.Name = ""
+	if names := i.names(); slices.Contains(names, ".local") || slices.Contains(names, "hub.local") {
+		t.Errorf("where it wants none: %v", names)
 	}
 }
 
