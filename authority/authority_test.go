@@ -87,7 +87,7 @@ func shake(t *testing.T, server *tls.Config, pool *x509.CertPool, name string, n
 			c.Close()
 		}
 	})
-	c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{RootCAs: pool, ServerName: name, Time: func() time.Time { return now }})
+	c, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{MinVersion: tls.VersionTLS10, RootCAs: pool, ServerName: name, Time: func() time.Time { return now }})
 	if err != nil {
 		return nil, err
 	}
@@ -198,7 +198,7 @@ func TestShakingHands(t *testing.T) {
 }
 
 // evil are names that a thief of the card would like to have signed.
-var evil = []string{"bank.example", "example.com", "local.example", "8.8.8.8", "2001:db8::1", "172.32.0.1"}
+var evil = []string{"bank.example", "example.com", "local.example", "notlocal", "8.8.8.8", "2001:db8::1", "172.32.0.1"}
 
 // A thief of the card has the keys of both authorities. What they sign for
 // others than the house is refused by whoever trusts the root.
@@ -446,10 +446,11 @@ func TestDamagedFile(t *testing.T) {
 	if len(f.told) != 1 || f.told[0] == nil {
 		t.Errorf("damaged while it runs: told %v", f.told)
 	}
+	before := f.root()
 	if err := os.Remove(f.path); err != nil {
 		t.Fatal(err)
 	}
-	if before := f.root(); !bytes.Equal(f.root().DER, before.DER) {
+	if !bytes.Equal(f.root().DER, before.DER) {
 		t.Error("removed while it runs, it is another one")
 	}
 }

@@ -118,6 +118,10 @@ func TestHTTPS(t *testing.T) {
 			t.Errorf("%s: %d over %s, %v", name, r.StatusCode, r.Proto, r.Header)
 		}
 	}
+	_, port, _ := net.SplitHostPort(p.https)
+	if r, err := http.Get(p.url + "/secure"); err != nil || !strings.Contains(readAll(t, r), `href="https://hub.local:`+port+`"`) {
+		t.Errorf("the guide does not lead to port %s (%v)", port, err)
+	}
 	refused := func(pool *x509.CertPool) bool {
 		_, err := p.over(pool).Get("https://hub.local/api/live")
 		_, ok := errors.AsType[x509.UnknownAuthorityError](err)
