@@ -304,6 +304,8 @@ func (f *frames) flush() {
 	if _, f.err = f.w.Write(f.buf.Bytes()); f.err == nil {
 		f.err = f.c.Flush()
 	}
+	// HTTP/2 ends a stream whose deadline passes, though nothing is on its way.
+	_ = f.c.SetWriteDeadline(time.Time{})
 	if f.buf.Cap() > keptBuffer {
 		f.buf = bytes.Buffer{} // a plan is long and rare
 	}

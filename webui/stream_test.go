@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -379,6 +380,59 @@ func TestStreamOverTCP(t *testing.T) {
 	}
 	if lines.Scan(); lines.Scan() {
 		t.Errorf("after bye comes %q", lines.Text())
+	}
+}
+
+// pipes is a listener for connections in memory.
+type pipes chan net.Conn
+
+func (p pipes) Close() error   { close(p); return nil }
+func (p pipes) Addr() net.Addr { return addr("pipe") }
+func (p pipes) Accept() (net.Conn, error) {
+	if c, ok := <-p; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (p pipes) dial(context.Context, string, string) (net.Conn, error) {
+	here, there := net.Pipe()
+	p <- there
+	return here, nil
+}
+
+// A stream in which little happens lasts, over HTTP/1.1 and over HTTP/2, whose
+// deadlines are of another kind.
+func TestStreamLasts(t *testing.T) {
+	for _, proto := range []int{1, 2} {
+		inBubble(t, func(t *testing.T, h *house, ctx context.Context) {
+			var speak http.Protocols
+			speak.SetHTTP1(proto == 1)
+			speak.SetUnencryptedHTTP2(proto == 2)
+			l := make(pipes)
+			server := &http.Server{Handler: h.server.Handler(), Protocols: &speak, ReadTimeout: 30 * time.Second, IdleTimeout: time.Minute}
+			go server.Serve(l)
+			transport := &http.Transport{Protocols: &speak, DialContext: l.dial}
+			defer func() { server.Close(); transport.CloseIdleConnections() }()
+			req, err := http.NewRequestWithContext(ctx, "GET", "http://hub.local/api/events", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			res, err := transport.RoundTrip(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			began, beats := time.Now(), 0
+			for lines := bufio.NewScanner(res.Body); time.Since(began) < 10*time.Minute && lines.Scan(); {
+				if lines.Text() == ":" {
+					beats++
+				}
+			}
+			if res.ProtoMajor != proto || beats != 40 {
+				t.Errorf("over %s it lasts %v, with %d heartbeats", res.Proto, time.Since(began), beats)
+			}
+		})
 	}
 }
 

@@ -331,6 +331,10 @@ func TestBrowserOverHTTPS(t *testing.T) {
 	if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](live, chromedp.EvalAwaitPromise)); err != nil || !ok {
 		t.Errorf("no live values: %v %v", ok, err)
 	}
+	const mqtt = "new Promise(done => { const w = new WebSocket('/mqtt', 'mqtt'); w.onopen = () => { w.close(); done(true) }; w.onerror = () => done(false) })"
+	if ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](mqtt, chromedp.EvalAwaitPromise)); err != nil || !ok {
+		t.Errorf("no MQTT over websocket: %v %v", ok, err)
+	}
 	// The same browser trusts a thief of the card with the house alone.
 	if err := chromedp.Do(ctx, chromedp.Navigate("https://hub.local:"+thief(t, data, "hub.local"))); err != nil {
 		t.Errorf("what a thief signs for the house: %v", err) // or the next would show nothing
