@@ -49,6 +49,7 @@ const (
 	ReportPlugged
 	ReportPhases
 	ReportSoC
+	ReportTemp
 )
 
 // Report is what a device says of itself. Commanded is not confirmed: only a
@@ -61,10 +62,11 @@ type Report struct {
 	On      bool
 	Amps    int
 	Power   Watt
-	Energy  WattHour // a counter that only rises, or restarts at a reboot
-	Plugged bool     // charger: a car is connected
-	Phases  int      // charger: phases in use, 1 or 3
-	SoC     int      // state of charge of the battery or the car, 0 to 100 %
+	Energy  WattHour     // a counter that only rises, or restarts at a reboot
+	Plugged bool         // charger: a car is connected
+	Phases  int          // charger: phases in use, 1 or 3
+	SoC     int          // state of charge of the battery or the car, 0 to 100 %
+	Temp    MilliCelsius // what its thermometer shows
 }
 
 // DeviceState is a device with what was asked of it and what it says.
@@ -77,12 +79,14 @@ type DeviceState struct {
 	Watts     Watt
 	Counter   WattHour
 	Plugged   bool
-	PhasesOn  int       // phases in use, as reported; Phases is what is wired
-	SoC       int       // state of charge, 0 to 100 %
-	Seen      time.Time // last report
-	Commanded Command   // last command; zero before the first
-	Tries     int       // how often it was sent without being confirmed
-	Mismatch  bool      // the device did not follow in spite of retries
+	PhasesOn  int          // phases in use, as reported; Phases is what is wired
+	SoC       int          // state of charge, 0 to 100 %
+	Temp      MilliCelsius // what its thermometer shows
+	TempAt    time.Time    // when it said so
+	Seen      time.Time    // last report
+	Commanded Command      // last command; zero before the first
+	Tries     int          // how often it was sent without being confirmed
+	Mismatch  bool         // the device did not follow in spite of retries
 }
 
 // Confirmed says whether the device does what it was last told.

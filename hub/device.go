@@ -79,6 +79,12 @@ type Device struct {
 	Phases  int  `json:"phases,omitempty"` // charger: 1 or 3
 	FlowC   int  `json:"flow_c,omitempty"` // FamilyHPMon: flow temperature when on, in °C; 35 if 0
 
+	// TempOf is the device whose thermometer measures what this one heats, such
+	// as a sensor on the tank behind a relay; empty: its own.
+	TempOf string `json:"temperature_of,omitempty"`
+	// Litres is how much water it heats; 0: not known, or a room.
+	Litres int `json:"litres,omitempty"`
+
 	// Line is the phase that a single-phase device hangs on, 1 to 3; 0: not
 	// known, so the guards take it to be on the fullest.
 	Line int `json:"line,omitempty"`
@@ -187,6 +193,9 @@ func (d Device) Validate() (Device, error) {
 		if err := d.Schedule.Validate(); err != nil {
 			return d, err
 		}
+		if d.Schedule.Keeps() && d.Role != RolePlug {
+			return d, FieldErrorf("keep", "a %s has no temperature to keep", d.Role)
+		}
 		if d.Schedule.SoC > 0 && d.Battery == nil && d.Schedule.Energy == 0 {
 			return d, FieldErrorf("until_soc", "needs the capacity of the battery; or give energy_wh beside it")
 		}
@@ -250,6 +259,10 @@ func (d Device) validateElectrical() error {
 		return FieldErrorf("line", "must be 1, 2 or 3, or 0 if it is not known")
 	case d.SwitchPhases && (d.Role != RoleCharger || d.Phases != 3):
 		return FieldErrorf("switch_phases", "is for chargers that are wired to three phases")
+	case d.TempOf != "" && (!validID(d.TempOf) || d.TempOf == d.ID || d.Role != RolePlug):
+		return FieldErrorf("temperature_of", "must be the id of another device, and is for what is switched on and off")
+	case d.Litres < 0 || d.Litres > 20_000:
+		return FieldErrorf("litres", "must be 0 to 20000")
 	case d.Battery != nil:
 		return d.Battery.Validate(d.Role)
 	}

@@ -17,6 +17,7 @@ const (
 	CanPower    Ability = "power"    // say what it draws
 	CanEnergy   Ability = "energy"   // count what it drew
 	CanSoC      Ability = "soc"      // say how full its battery is
+	CanTemp     Ability = "temp"     // say how warm it is
 	// CanEnd says that the device itself ends what it was switched on for, so
 	// that nothing stays on if the hub is gone.
 	CanEnd Ability = "end"
@@ -59,7 +60,7 @@ func (f Found) Device(id, name string) Device {
 //
 // A place is "topic", or "topic#/pointer" with a JSON pointer (RFC 6901) into a
 // JSON payload, and after a space the unit: W (default) or kW, kWh (default) or
-// Wh, A (default) or mA.
+// Wh, A (default) or mA, °C (default).
 type TopicMap struct {
 	On       Order `json:"on,omitzero"`
 	Off      Order `json:"off,omitzero"`
@@ -76,6 +77,7 @@ type TopicMap struct {
 	Current string `json:"current,omitempty"` // in use, of a charger
 	InUse   string `json:"in_use,omitempty"`  // phases in use
 	SoC     string `json:"soc,omitempty"`     // state of charge in %
+	Temp    string `json:"temp,omitempty"`    // what its thermometer shows
 }
 
 // Order is a message that tells a device something. In the payload, and in a
@@ -109,6 +111,7 @@ func (m TopicMap) Places() map[string]string {
 	all := map[string]string{
 		"state": m.State.Place, "online": m.Online.Place, "plugged": m.Plugged.Place, "power": m.Power,
 		"energy": m.Energy, "current": m.Current, "in_use": m.InUse, "soc": m.SoC,
+		"temp": m.Temp,
 	}
 	for name, place := range all {
 		if place == "" {
@@ -131,6 +134,7 @@ func (m TopicMap) Can() (all []Ability) {
 		{CanPower, m.Power != ""},
 		{CanEnergy, m.Energy != ""},
 		{CanSoC, m.SoC != ""},
+		{CanTemp, m.Temp != ""},
 		{CanEnd, strings.Contains(m.On.Payload+m.On.Topic, "{seconds}")},
 	} {
 		if a.has {

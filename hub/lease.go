@@ -32,10 +32,15 @@ func (h *Hub) Run(ctx context.Context) error {
 }
 
 // Tick does what is due at now: it ends leases that nobody renewed, repeats
-// commands that were not confirmed, and marks a silent meter.
+// commands that were not confirmed, marks a silent meter, and records how much
+// heaters are on.
 func (h *Hub) Tick(ctx context.Context, now time.Time) {
 	h.markStale(now)
-	for _, s := range h.Snapshot().Devices {
+	snap := h.Snapshot()
+	if err := h.rec.warm(snap, now, h.ensure); err != nil {
+		h.cfg.Logger.Debug("making a feed of a temperature", "err", err)
+	}
+	for _, s := range snap.Devices {
 		c := s.Commanded
 		var err error
 		switch {

@@ -25,6 +25,8 @@ const (
 	WhyDeaf     WhyKind = "deaf"       // does not follow its commands; is tried again at To
 	WhyWarm     WhyKind = "warm"       // on for Takes to keep a temperature between Coldest, at From, and Final
 	WhyTooCold  WhyKind = "warm_short" // the same, and colder than Wanted because heat would cost more than it is worth
+	WhyBlind    WhyKind = "blind"      // its temperature is not known since From, zero: never was; so it is off
+	WhyPlain    WhyKind = "thermostat" // held between Wanted and Final by a thermostat, as what it does to the temperature is not understood
 )
 
 // Why says why the plan lets a device run when it does, as a value: pages word it in the reader's language, String in English.
@@ -79,6 +81,13 @@ func (w Why) String() string {
 		return "does not follow its commands; it is tried again at " + w.clock(w.To)
 	case WhyWarm, WhyTooCold:
 		return w.warm()
+	case WhyBlind:
+		if w.From.IsZero() {
+			return "waits for a first temperature"
+		}
+		return fmt.Sprintf("off, as its temperature has not been heard since %s", w.clock(w.From))
+	case WhyPlain:
+		return fmt.Sprintf("a thermostat between %.1f and %.1f °C: it does not warm as expected when it is on", w.Wanted, w.Final)
 	}
 	return ""
 }

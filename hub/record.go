@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -19,7 +20,20 @@ type FeedSpec struct {
 	Title   string // for people
 }
 
-// The feeds of the house. A device adds dev_<id>_w and dev_<id>_wh.
+// celsius is the unit of temperatures.
+const celsius = "°C"
+
+// Decimals is how many digits behind the point the feed's values have.
+func (s FeedSpec) Decimals() int {
+	if s.Unit == celsius {
+		return 2 // what a heater adds in a minute is a few hundredths
+	}
+	return 0
+}
+
+// The feeds of the house. A device adds dev_<id>_w and dev_<id>_wh, one with a
+// thermometer dev_<id>_c, and one that keeps a temperature without measuring its
+// power dev_<id>_on.
 const (
 	FeedImport   = "import_w"
 	FeedExport   = "export_w"
@@ -65,6 +79,30 @@ func DevicePowerFeed(id string) string { return "dev_" + id + "_w" }
 // DeviceEnergyFeed is the feed of a device's own energy counter.
 func DeviceEnergyFeed(id string) string { return "dev_" + id + "_wh" }
 
+// DeviceTempFeed is the feed of what a device's thermometer shows.
+func DeviceTempFeed(id string) string { return "dev_" + id + "_c" }
+
+// DeviceDutyFeed is the feed of how much of the time a heater was on, in %.
+func DeviceDutyFeed(id string) string { return "dev_" + id + "_on" }
+
+// warmFeeds are the feeds that a device has because of what it says or keeps:
+// most devices have none of them.
+func warmFeeds(s DeviceState) (specs []FeedSpec) {
+	if s.Has&ReportTemp != 0 {
+		specs = append(specs, FeedSpec{DeviceTempFeed(s.ID), false, celsius, s.Name + ": temperature"})
+	}
+	if s.dutied() {
+		specs = append(specs, FeedSpec{DeviceDutyFeed(s.ID), false, "%", s.Name + ": on"})
+	}
+	return specs
+}
+
+// dutied says whether how much a device is on is recorded: of a heater that
+// says whether it is on, but not what it draws.
+func (s *DeviceState) dutied() bool {
+	return s.Schedule.Keeps() && s.Has&ReportOn != 0 && s.Has&ReportPower == 0
+}
+
 func deviceFeeds(d Device) []FeedSpec {
 	return []FeedSpec{
 		{DevicePowerFeed(d.ID), false, "W", d.Name},
@@ -87,6 +125,7 @@ type record struct {
 	means  map[string]*mean
 	counts map[string]*count
 	slots  map[string]int64 // counter -> slot that has its value
+	made   map[string]bool  // feeds of warmFeeds that exist
 }
 
 type mean struct {
@@ -97,7 +136,7 @@ type mean struct {
 type count struct{ raw, total int64 }
 
 func newRecord(cfg Config) *record {
-	return &record{recorder: cfg.Recorder, interval: cfg.Interval, last: cfg.Last, means: map[string]*mean{}, counts: map[string]*count{}, slots: map[string]int64{}}
+	return &record{recorder: cfg.Recorder, interval: cfg.Interval, last: cfg.Last, means: map[string]*mean{}, counts: map[string]*count{}, slots: map[string]int64{}, made: map[string]bool{}}
 }
 
 func (c *record) reading(r Reading, solar Watt, hasSolar bool, house Watt) {
@@ -152,9 +191,66 @@ func (c *record) report(d Device, r Report) {
 	if r.Has&ReportEnergy != 0 {
 		c.energy(DeviceEnergyFeed(d.ID), r.At, int64(r.Energy))
 	}
+	if feed := DeviceTempFeed(d.ID); r.Has&ReportTemp != 0 && c.made[feed] {
+		c.putDecimal(feed, r.At, math.Round(float64(c.mean(feed, r.At, int64(r.Temp)))/10)/100)
+	}
 }
 
-func (c *record) power(feed string, at time.Time, v int64) {
+// warm makes the feeds that devices of s need by what they said, and records
+// how much heaters are on. It is called every second.
+func (c *record) warm(s Snapshot, now time.Time, ensure func(FeedSpec) error) error {
+	if c.recorder == nil {
+		return nil
+	}
+	for i := range s.Devices {
+		d := &s.Devices[i]
+		if d.Has&ReportTemp == 0 && !d.dutied() {
+			continue
+		}
+		for _, spec := range warmFeeds(*d) {
+			if err := c.make(spec, ensure); err != nil {
+				return err
+			}
+		}
+		if d.dutied() && d.Online {
+			c.duty(d, now)
+		}
+	}
+	return nil
+}
+
+// make makes a feed once. The lock is not held while it is made, as that may
+// wait for the card.
+func (c *record) make(spec FeedSpec, ensure func(FeedSpec) error) error {
+	c.mu.Lock()
+	made := c.made[spec.Name]
+	c.mu.Unlock()
+	if made {
+		return nil
+	}
+	if err := ensure(spec); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.made[spec.Name] = true
+	return nil
+}
+
+func (c *record) duty(d *DeviceState, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	on := int64(0)
+	if d.On {
+		on = 100
+	}
+	c.power(DeviceDutyFeed(d.ID), now, on)
+}
+
+func (c *record) power(feed string, at time.Time, v int64) { c.put(feed, at, c.mean(feed, at, v)) }
+
+// mean is the mean of what fell into the slot so far, v included.
+func (c *record) mean(feed string, at time.Time, v int64) int64 {
 	m := c.means[feed]
 	if m == nil {
 		m = &mean{}
@@ -165,7 +261,7 @@ func (c *record) power(feed string, at time.Time, v int64) {
 	}
 	m.sum += v
 	m.n++
-	c.put(feed, at, (m.sum+m.n/2)/m.n)
+	return (m.sum + m.n/2) / m.n
 }
 
 // energy stores a device's counter so that it only rises: a device that
@@ -202,10 +298,12 @@ func (c *record) first(feed string, at time.Time, v int64) {
 
 func (c *record) slot(at time.Time) int64 { return at.Unix() / int64(c.interval/time.Second) }
 
-func (c *record) put(feed string, at time.Time, v int64) {
+func (c *record) put(feed string, at time.Time, v int64) { c.putDecimal(feed, at, float64(v)) }
+
+func (c *record) putDecimal(feed string, at time.Time, v float64) {
 	// The engine reports what it can not store on its own status; a reading
 	// must never fail because of it.
-	_ = c.recorder.Append(feed, at, float64(v))
+	_ = c.recorder.Append(feed, at, v)
 }
 
 // FeedSpecs are all feeds that the hub fills: the house's and those of the
@@ -214,6 +312,7 @@ func FeedSpecs(s Snapshot) []FeedSpec {
 	specs := houseFeeds()
 	for _, d := range s.Devices {
 		specs = append(specs, deviceFeeds(d.Device)...)
+		specs = append(specs, warmFeeds(d)...)
 	}
 	return specs
 }

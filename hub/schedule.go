@@ -151,6 +151,9 @@ type Schedule struct {
 	// known. Energy may stand beside it: it counts while nobody reports the
 	// state of charge.
 	SoC int `json:"until_soc,omitempty"`
+	// Keep is a temperature to keep instead of an amount to deliver: ReadyBy
+	// and MayPause have no meaning then.
+	Keep Band `json:"keep,omitzero"`
 	// MayPause lets the plan split the run over several cheap stretches.
 	MayPause bool     `json:"may_pause"`
 	Days     Weekdays `json:"days"` // empty: once, at the next ReadyBy
@@ -179,6 +182,9 @@ func (s *Schedule) Validate() error {
 		}
 	default:
 		return FieldErrorf("when", "%q is not one of now, surplus, or empty for the cheapest time", s.When)
+	}
+	if s.Keeps() {
+		return s.validateKeep()
 	}
 	if s.ReadyBy < 0 || s.ReadyBy >= 24*60 {
 		return FieldErrorf("ready_by", "must be a time of day from 00:00 to 23:59")

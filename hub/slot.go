@@ -42,10 +42,17 @@ type Planned struct {
 	Worth MicroEuro `json:"worth_microeuro_kwh,omitempty"`
 	When  When      `json:"when,omitempty"`
 	// Short is the part of Need that does not fit before the deadline.
-	Short  WattHour `json:"short_wh"`
-	Reason string   `json:"reason"`       // one sentence for people, in English
-	Why    Why      `json:"why,omitzero"` // the same as a value, for other languages
-	Runs   []Run    `json:"runs"`
+	Short WattHour `json:"short_wh"`
+	// Expected is the temperature that the plan of a heater expects at the
+	// beginning of each slot and at the end of the last, and Rise what a slot at
+	// full power adds to it.
+	Expected []MilliCelsius `json:"-"`
+	Rise     MilliCelsius   `json:"-"`
+	// Hot is when a tank last was as hot as it shall be once a week.
+	Hot    time.Time `json:"-"`
+	Reason string    `json:"reason"`       // one sentence for people, in English
+	Why    Why       `json:"why,omitzero"` // the same as a value, for other languages
+	Runs   []Run     `json:"runs"`
 }
 
 // Plan is what the scheduler means to do, from At on. It is never changed

@@ -83,6 +83,9 @@ func (s *DeviceState) merge(r Report) {
 	if r.Has&ReportSoC != 0 {
 		s.SoC = r.SoC
 	}
+	if r.Has&ReportTemp != 0 {
+		s.Temp, s.TempAt = r.Temp, r.At
+	}
 	s.Seen = r.At
 }
 

@@ -93,9 +93,10 @@ func due(now time.Time, d *hub.DeviceState, want *hub.Command) bool {
 }
 
 // desk turns the plan into commands once per telegram: what is planned, as the
-// sun and the prices bend it, as the guards cut it.
+// sun and the prices bend it, as temperatures demand it, as the guards cut it.
 type desk struct {
 	control control
+	warmth  thermostats
 	guard   guard
 	want    []hub.Command // reused
 	out     []hub.Command // reused
@@ -106,6 +107,7 @@ type desk struct {
 func (k *desk) decide(now time.Time, s *hub.Snapshot) (out []hub.Command, guarding bool) {
 	k.want = wanted(now, s, k.want)
 	k.control.step(now, s, k.want)
+	k.warmth.step(now, s, k.want)
 	guarding = k.guard.step(now, s, k.want)
 	k.out = changes(now, s, k.want, k.out)
 	return k.out, guarding

@@ -47,11 +47,14 @@ func (l *Loop) followOne(d *hub.DeviceState, now time.Time) bool {
 		}
 		l.jobs[d.ID] = j
 	}
-	metered := j.Metered
-	j.advance(d, now)
 	if d.Mismatch && !j.DeafUntil.After(now) {
 		j.DeafUntil = now.Add(retryAfter)
 	}
+	if d.Schedule.Keeps() {
+		return true // nothing of it is ever done
+	}
+	metered := j.Metered
+	j.advance(d, now)
 	if j.Metered != metered {
 		l.keepLocked() // what the counter began at must outlive the hub
 	}
@@ -84,7 +87,7 @@ func (l *Loop) note(d *hub.DeviceState, c hub.Command, now time.Time) {
 	if j == nil {
 		return
 	}
-	once := d.Schedule != nil && !d.Schedule.MayPause && d.ModeAt(now) == hub.ModeAuto && d.Schedule.When != hub.WhenSurplus
+	once := d.Schedule != nil && !d.Schedule.MayPause && !d.Schedule.Keeps() && d.ModeAt(now) == hub.ModeAuto && d.Schedule.When != hub.WhenSurplus
 	switch {
 	case !c.On:
 		l.learn(d.ID, now)

@@ -45,7 +45,7 @@ func shedClass(now time.Time, d *hub.DeviceState) int {
 		return 3
 	case d.Schedule.When == hub.WhenSurplus:
 		return 1
-	case d.Schedule.MayPause:
+	case d.Schedule.MayPause || d.Schedule.Keeps():
 		return 2
 	}
 	return 3

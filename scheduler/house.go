@@ -16,9 +16,10 @@ type Inputs struct {
 	Devices    []hub.DeviceState
 	Jobs       map[string]*Job // by device
 	Connection Connection
-	Limit      hub.Limit          // from outside
-	MonthPeak  hub.Watt           // highest quarter of this month so far, for the capacity tariff
-	Profiles   map[string]Profile // what appliances draw in their runs, by device
+	Limit      hub.Limit            // from outside
+	MonthPeak  hub.Watt             // highest quarter of this month so far, for the capacity tariff
+	Profiles   map[string]Profile   // what appliances draw in their runs, by device
+	Heat       map[string]HeatModel // how boilers and rooms answer to their heaters, by device
 
 	// Former is the plan in force, made for slots from FormerStart on; nil:
 	// none. It stays unless a new one saves more than Gain.
@@ -36,6 +37,7 @@ type wish struct {
 	left     time.Duration
 	profile  []float64 // W per slot of a run that may not pause
 	fixed    bool      // runs and may not pause: it goes on, and is no choice any more
+	heat     *heatWish // a temperature to keep; nil: an amount
 	idle     hub.Why   // why it can not run now although it wants to; of no kind if it can
 }
 
@@ -210,6 +212,13 @@ func (in *Inputs) wishes() []wish {
 		case job.DeafUntil.After(in.Now):
 			w.idle.Kind, w.idle.To = hub.WhyDeaf, job.DeafUntil
 		}
+		if d.Schedule.Keeps() {
+			if h, why := in.heat(d); w.idle.Kind == "" {
+				w.heat, w.idle = h, why
+			}
+			wishes = append(wishes, w)
+			continue
+		}
 		if w.left <= 0 && !w.fixed {
 			continue
 		}
@@ -261,6 +270,9 @@ func earlier(a, b time.Time) time.Time {
 }
 
 func loadOf(w *wish, in Inputs) Load {
+	if w.heat != nil {
+		return w.heat.load(w.state, w.job, &in)
+	}
 	d := w.state.Device
 	l := Load{ID: d.ID, Deadline: &w.deadline, Phases: phasesOf(d, in.Connection)}
 	if w.state.Commanded.On && !w.job.Started.IsZero() {

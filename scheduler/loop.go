@@ -27,6 +27,13 @@ type Outlook interface {
 	Forecast(from time.Time, n int) (base, pv []float64)
 }
 
+// Past is what was recorded of the house.
+type Past interface {
+	// Heat is a heater's past from from to to, a sample for each quarter of an
+	// hour; sensor is the device that measures the temperature.
+	Heat(heater hub.Device, sensor string, from, to time.Time) []HeatSample
+}
+
 // Keeper keeps the jobs over a restart; *store.Store satisfies it.
 type Keeper interface {
 	Setting(key string, v any) bool
@@ -42,6 +49,7 @@ type Config struct {
 	Wake       <-chan struct{} // something changed in the house; may be nil
 	Outlook    Outlook
 	Keeper     Keeper        // nil: jobs and profiles are forgotten at a restart
+	Past       Past          // what heaters did; nil: nothing is learned of them
 	Connection Connection    // what the grid connection carries
 	Gain       hub.MicroEuro // a plan in force is changed for a saving above this; 2 ct if 0
 	Condition  func(c hub.Condition, reason string)
@@ -55,11 +63,15 @@ type Loop struct {
 	desk     desk         // of the loop's goroutine alone
 	snap     hub.Snapshot // likewise: what this turn sees
 
+	pupils sync.WaitGroup // what learns beside the loop
+
 	mu       sync.Mutex // guards what Preview shares with the loop
 	jobs     map[string]*Job
 	profiles map[string]Profile
 	lessons  map[string]*lesson
-	kept     string // fingerprint of the jobs as they were kept last
+	heat     map[string]HeatModel
+	schooled time.Time // when heaters were last looked at
+	kept     string    // fingerprint of the jobs as they were kept last
 	change   changeWatch
 	prices   priceMemory
 	rest     restMean
@@ -71,6 +83,7 @@ type Loop struct {
 const (
 	jobsKey     = "scheduler.jobs"
 	profilesKey = "scheduler.profiles"
+	heatKey     = "scheduler.heat"
 )
 
 // New makes a loop that goes on with the jobs that the Keeper has.
@@ -78,12 +91,14 @@ func New(cfg Config) *Loop {
 	if cfg.Gain == 0 {
 		cfg.Gain = 20_000
 	}
-	l := &Loop{cfg: cfg, jobs: map[string]*Job{}, profiles: map[string]Profile{}, lessons: map[string]*lesson{}}
+	l := &Loop{cfg: cfg, jobs: map[string]*Job{}, profiles: map[string]Profile{}, lessons: map[string]*lesson{}, heat: map[string]HeatModel{}}
 	l.desk.guard = newGuard(cfg.Connection, cfg.Zone, cfg.Clock)
 	l.cfg.Connection = l.desk.guard.c
+	l.desk.warmth.zone = cfg.Zone
 	if cfg.Keeper != nil {
 		cfg.Keeper.Setting(jobsKey, &l.jobs)
 		cfg.Keeper.Setting(profilesKey, &l.profiles)
+		cfg.Keeper.Setting(heatKey, &l.heat)
 	}
 	l.progress.Store(time.Now().UnixNano())
 	return l
@@ -97,6 +112,7 @@ func (l *Loop) Run(ctx context.Context) error {
 		l.Turn(ctx, l.cfg.Clock.Now())
 		select {
 		case <-ctx.Done():
+			l.pupils.Wait()
 			l.keep()
 			return nil
 		case <-tick.C:
@@ -120,6 +136,7 @@ func (l *Loop) Turn(ctx context.Context, now time.Time) {
 	l.progress.Store(time.Now().UnixNano())
 	l.snap = l.cfg.House.Snapshot()
 	l.follow(&l.snap, now)
+	l.school(&l.snap, now)
 	if why := l.stale(&l.snap, now); why != "" {
 		l.replan(&l.snap, now, why)
 		l.snap = l.cfg.House.Snapshot()
@@ -168,7 +185,7 @@ func (l *Loop) Preview(d hub.Device, s hub.Schedule) (hub.Planned, error) {
 		return hub.Planned{}, hub.FieldErrorf("days", "leave no day on which this could run")
 	}
 	live := l.cfg.House.Snapshot()
-	live.Devices = previewed(live.Devices, d.ID, s)
+	live.Devices = previewed(live.Devices, d, s)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	in := l.gather(&live, now)
@@ -187,12 +204,13 @@ func (l *Loop) Preview(d hub.Device, s hub.Schedule) (hub.Planned, error) {
 	return planned, nil
 }
 
-// previewed is devices with another schedule for one of them.
-func previewed(devices []hub.DeviceState, id string, s hub.Schedule) []hub.DeviceState {
+// previewed is devices with d as it is given, and another schedule for it.
+func previewed(devices []hub.DeviceState, d hub.Device, s hub.Schedule) []hub.DeviceState {
 	out := make([]hub.DeviceState, len(devices))
 	copy(out, devices)
 	for i := range out {
-		if out[i].ID == id {
+		if out[i].ID == d.ID {
+			out[i].Device = d
 			out[i].Schedule, out[i].Mode = &s, hub.ModeAuto
 			out[i].Has &^= hub.ReportPlugged // show what would be, car or no car
 		}

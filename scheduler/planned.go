@@ -26,6 +26,8 @@ func plannedOf(in Inputs, w *wish, solved *Plan, grid grid) hub.Planned {
 			out.Need = 1 // it takes what there is; more than nothing is wanted
 		}
 		out.Why.Kind = hub.WhySurplus
+	case w.heat != nil:
+		plannedHeat(&out, in, w, solved, grid)
 	case w.fixed:
 		end := w.end(&in)
 		out.Runs = []hub.Run{{Device: d.ID, Start: in.Now, End: end, Amps: d.MaxAmps, Power: d.OnPower(d.MaxAmps)}}

@@ -48,7 +48,7 @@ func (l *Loop) stale(s *hub.Snapshot, now time.Time) string {
 		c.seed, c.ready = maphash.MakeSeed(), true
 	}
 	why := ""
-	if l.deviation(s, now) && now.Sub(c.deviant) >= deviatesEvery {
+	if (l.deviation(s, now) || strayed(s, now)) && now.Sub(c.deviant) >= deviatesEvery {
 		c.deviant, why = now, becauseDeviation
 	}
 	slot := hub.SlotStart(now)
@@ -111,10 +111,16 @@ func (l *Loop) askedSum(s *hub.Snapshot, now time.Time) uint64 {
 		for _, v := range [...]int64{
 			int64(r.ReadyBy), int64(r.Minutes), int64(r.Energy), int64(r.SoC), int64(r.Days),
 			r.Skip.Unix(), r.PausedUntil.Unix(), r.SetAt.Unix(), j.Deadline.Unix(),
+			int64(r.Keep.Low), int64(r.Keep.High), int64(r.Keep.Away), int64(r.Keep.From)<<16 | int64(r.Keep.To), int64(d.Litres),
 		} {
 			word(v)
 		}
 		flag(r.MayPause)
+		if r.Keeps() {
+			_, at, ok := hub.Warmth(s.Devices, d)
+			flag(ok && now.Sub(at) < blindAfter)
+			_, _ = h.WriteString(d.TempOf)
+		}
 		flag(j.over(d))
 		flag(j.RunEnd.After(now))
 		flag(j.DeafUntil.After(now))
@@ -183,7 +189,7 @@ func (l *Loop) gather(s *hub.Snapshot, now time.Time) Inputs {
 	n := horizon(s.Devices, now, l.cfg.Zone)
 	in := Inputs{
 		Now: now, Zone: l.cfg.Zone, Slots: l.prices.slots(l.cfg.Outlook, now, n),
-		Devices: s.Devices, Jobs: l.jobs, Connection: l.cfg.Connection, Limit: s.Limit, Profiles: l.profiles, MonthPeak: l.month,
+		Devices: s.Devices, Jobs: l.jobs, Connection: l.cfg.Connection, Limit: s.Limit, Profiles: l.profiles, Heat: l.heat, MonthPeak: l.month,
 		Former: l.plan, FormerStart: l.start, Gain: l.cfg.Gain,
 	}
 	in.Base, in.PV = l.cfg.Outlook.Forecast(now, len(in.Slots))

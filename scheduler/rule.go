@@ -12,8 +12,12 @@ const maxSearch = 400
 
 // Due is the next deadline of a rule after now, on the wall clock of loc. ok
 // is false if there is none: a one-off that is over, or a rule paused far
-// ahead. A run that begins at once ends three days later at the latest.
+// ahead. A run that begins at once ends three days later at the latest. A
+// temperature to keep has none while it is kept: the zero time.
 func Due(s hub.Schedule, now time.Time, loc *time.Location) (deadline time.Time, ok bool) {
+	if s.Keeps() {
+		return time.Time{}, !s.PausedUntil.After(now)
+	}
 	if s.When == hub.WhenNow {
 		deadline = s.NowEnds()
 		return deadline, deadline.After(now) && !s.PausedUntil.After(now)

@@ -128,7 +128,7 @@ func (i *installation) ensureFeed(spec hub.FeedSpec) error {
 	if spec.Counter {
 		kind = tsdb.Counter
 	}
-	err := i.db.Create(tsdb.FeedConfig{Name: spec.Name, Interval: time.Duration(i.cfg.Data.Interval), Kind: kind, Unit: spec.Unit})
+	err := i.db.Create(tsdb.FeedConfig{Name: spec.Name, Interval: time.Duration(i.cfg.Data.Interval), Kind: kind, Unit: spec.Unit, Decimals: spec.Decimals()})
 	if err != nil {
 		i.logger.Warn("making a feed", "feed", spec.Name, "err", err)
 	}
