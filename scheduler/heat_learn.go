@@ -35,12 +35,16 @@ const (
 // out of the fit one after the other, and then make up Draw. prior holds where
 // the past says nothing, and bounds what it may say.
 func learnHeat(past []HeatSample, prior HeatModel, tank bool, now time.Time, loc *time.Location) HeatModel {
+	past, known, slips := withoutSlips(past)
 	f := heatFit{prior: prior, rows: heatRows(past, now, loc)}
 	heated := 0.
 	for _, r := range f.rows {
 		heated += r.on
 	}
-	prior.At, prior.Learned, prior.Odd = now, false, false
+	prior.At, prior.Learned, prior.Odd = now, false, known >= sureSamples && slips > known/8
+	if prior.Odd {
+		return prior
+	}
 	if len(f.rows) < leastSamples || heated < leastHeated {
 		return prior
 	}
@@ -76,6 +80,35 @@ func heatRows(past []HeatSample, now time.Time, loc *time.Location) (rows []heat
 		})
 	}
 	return rows
+}
+
+// slip is how far a temperature must stand out from those before and after it
+// to be none, K: water that is drawn does not come back.
+const slip = 3
+
+// withoutSlips is the past without temperatures that stand out, how many it has
+// and how many of them slipped.
+func withoutSlips(past []HeatSample) (out []HeatSample, known, slips int) {
+	out = slices.Clone(past)
+	before := math.NaN()
+	for i := range past {
+		temp := past[i].Temp
+		if math.IsNaN(temp) {
+			continue
+		}
+		known++
+		after := math.NaN()
+		for k := i + 1; k < len(past) && math.IsNaN(after); k++ {
+			after = past[k].Temp
+		}
+		if temp-before > slip && temp-after > slip || before-temp > slip && after-temp > slip {
+			out[i].Temp = math.NaN()
+			slips++
+			continue // what comes next is compared with what came before
+		}
+		before = temp
+	}
+	return out, known, slips
 }
 
 // heatFit fits rise = gain·on − loss·(temp − mean) + drift. The three hardly

@@ -24,9 +24,10 @@ type heater struct {
 	heats  bool // without a plan: on its way from the bottom to the top
 	weekly bool // on its way to the temperature of once a week
 
-	at     time.Time // of the last report
-	seen   time.Time // of the last look
-	gained float64   // since the report, by what the heater should have added, m°C
+	low    hub.MilliCelsius // the band's lower end at the last look
+	at     time.Time        // of the last report
+	seen   time.Time        // of the last look
+	gained float64          // since the report, by what the heater should have added, m°C
 }
 
 // step bends want to what the temperatures ask for at now.
@@ -96,7 +97,8 @@ func (h *heater) look(d *hub.DeviceState, temp, low hub.MilliCelsius) {
 	back := min(1000, (high-low)/5)
 	h.cold = temp < low || h.cold && temp < low+back
 	h.warm = temp >= high || h.warm && temp > high-back
-	h.heats = temp < low || h.heats && temp < high
+	h.heats = temp < low || h.heats && temp < high && low >= h.low // at the end of the day nobody needs the rest
+	h.low = low
 }
 
 // reckon is the temperature now, if it was temp at at and the heater has added
