@@ -19,6 +19,7 @@ const (
 	quantityVolume                  // dm³
 	quantityTariff                  // indicator, 0 to 255
 	quantityTime                    // milliseconds since 1970
+	quantityTemp                    // 0.001 °C
 )
 
 // scale is a unit: 10^shift of the integer that a Reading holds.
@@ -42,6 +43,8 @@ var quantities = [...]struct {
 	quantityVolume:  {"volume in m3, dm3 or l", []scale{{"m3", 3}, {"m³", 3}, {"dm3", 0}, {"l", 0}}, 0, 1e12},
 	quantityTariff:  {"tariff, a whole number up to 255", []scale{{"", 0}}, 0, 255},
 	quantityTime:    {"time, RFC 3339 or seconds since 1970", []scale{{"", 3}}, 946_684_800_000, 4_102_444_800_000}, // 2000 to 2100
+	// A sensor that lost its wire says -127 °C; what a house heats is no warmer than this.
+	quantityTemp: {"temperature in °C", []scale{{"°C", 3}, {"C", 3}}, -60_000, 200_000},
 }
 
 // unit is the power of ten of a unit of q, by its exact name: mA is not MA.

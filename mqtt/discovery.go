@@ -68,6 +68,7 @@ func discovered(topics map[string]string, devices []hub.DeviceState) (string, er
 	for _, s := range devices {
 		names[hub.DevicePowerFeed(s.ID)] = s.Name + ": power"
 		names[hub.DeviceEnergyFeed(s.ID)] = s.Name + ": energy"
+		names[hub.DeviceTempFeed(s.ID)] = s.Name + ": temperature"
 	}
 	for topic := range topics {
 		feed := strings.TrimPrefix(topic, mirrorPrefix)
@@ -116,6 +117,8 @@ func sensorOf(feed string) (discoverySensor, bool) {
 		return discoverySensor{Class: "energy", StateClass: "total_increasing", Unit: "Wh"}, true
 	case "ma":
 		return discoverySensor{Class: "current", StateClass: "measurement", Unit: "mA"}, true
+	case "c":
+		return discoverySensor{Class: "temperature", StateClass: "measurement", Unit: "°C"}, true
 	case "dm3":
 		return discoverySensor{Class: "gas", StateClass: "total_increasing", Unit: "L"}, true
 	}

@@ -17,6 +17,7 @@ import (
 type emonESP struct {
 	device hub.Device
 	node   string // "" or "/<node>", between the topic and in/ and out/
+	probe  probe
 }
 
 func (e *emonESP) bases() []string { return []string{e.device.Topic} }
@@ -56,6 +57,8 @@ func (e *emonESP) hear(topic string, payload []byte, now time.Time) (hub.Report,
 	case "energy", "energy1":
 		wh, ok := wattHours(payload, 1)
 		return hub.Report{Has: hub.ReportEnergy, Energy: wh}, ok
+	case "temp", "temp1", "temperature", "temperature1":
+		return e.probe.hear(key, payload)
 	}
 	return hub.Report{}, false
 }

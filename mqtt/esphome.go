@@ -16,6 +16,7 @@ type espHome struct {
 	device hub.Device
 	base   string
 	relay  string // id of the switch; "" until known
+	probe  probe
 }
 
 func newESPHome(d hub.Device) *espHome {
@@ -29,7 +30,7 @@ func newESPHome(d hub.Device) *espHome {
 func (e *espHome) bases() []string { return []string{e.base} }
 
 // hear understands status (birth and Will), the switch, and sensors by their
-// names: power is in W and energy in kWh, as ESPHome's meters have it.
+// names: power is in W, energy in kWh and temperature in °C, as ESPHome has it.
 func (e *espHome) hear(topic string, payload []byte, _ time.Time) (hub.Report, bool) {
 	parts := strings.Split(strings.TrimPrefix(topic, e.base+"/"), "/")
 	switch {
@@ -48,8 +49,16 @@ func (e *espHome) hear(topic string, payload []byte, _ time.Time) (hub.Report, b
 	case parts[0] == "sensor" && strings.HasSuffix(parts[1], "energy"):
 		wh, ok := wattHours(payload, 1000)
 		return hub.Report{Has: hub.ReportEnergy, Energy: wh}, ok
+	case parts[0] == "sensor" && namesTemperature(parts[1]):
+		return e.probe.hear(parts[1], payload)
 	}
 	return hub.Report{}, false
+}
+
+// namesTemperature says whether a sensor of that name measures what is around
+// it, and not the chip.
+func namesTemperature(id string) bool {
+	return strings.HasSuffix(id, "temperature") && !strings.Contains(id, "internal") && !strings.Contains(id, "esp") && !strings.Contains(id, "chip")
 }
 
 // namesPower says whether a sensor of that name measures real power.

@@ -18,7 +18,7 @@ func TestESPHomeHears(t *testing.T) {
 		{"boiler/sensor/apparent_power/state", "5", nil},
 		{"boiler/sensor/total_energy/state", "1.2345", &hub.Report{Has: hub.ReportEnergy, Energy: 1235}},
 		{"boiler/sensor/plug_power/state", "nan", nil},
-		{"boiler/sensor/temperature/state", "20", nil},
+		{"boiler/sensor/temperature/state", "20", warmth(20_000)},
 		{"boiler/switch/relay/command", "ON", nil},
 	})
 	d.Topic = "boiler/switch/led"

@@ -168,7 +168,7 @@ func TraitsOf(d hub.Device) Traits {
 	}
 	if !d.Switched() && d.Role != hub.RoleBattery {
 		t.Can = slices.DeleteFunc(t.Can, func(a hub.Ability) bool {
-			return a != hub.CanPower && a != hub.CanEnergy && a != hub.CanSoC
+			return a != hub.CanPower && a != hub.CanEnergy && a != hub.CanSoC && a != hub.CanTemp
 		})
 		t.Alone = "measures only"
 	}

@@ -127,7 +127,7 @@ type place struct {
 }
 
 // measures are the values of a map that have a unit.
-var measures = map[string]quantity{"power": quantityPower, "energy": quantityEnergy, "current": quantityCurrent}
+var measures = map[string]quantity{"power": quantityPower, "energy": quantityEnergy, "current": quantityCurrent, "temp": quantityTemp}
 
 // newReader reads the places of a map. allowed says which topics it may name.
 func newReader(m *hub.TopicMap, allowed func(topic string) bool) (reader, error) {
@@ -231,6 +231,8 @@ func (r reader) put(said *hub.Report, p place, text []byte) {
 			said.Has, said.Energy = said.Has|hub.ReportEnergy, hub.WattHour(v)
 		case "current":
 			said.Has, said.Amps = said.Has|hub.ReportAmps, int(max(v, -v)+500)/1000
+		case "temp":
+			said.Has, said.Temp = said.Has|hub.ReportTemp, hub.MilliCelsius(v)
 		}
 		return
 	}

@@ -200,7 +200,7 @@ func (d haDoc) part(component string) (haPart, bool) {
 		p.template = cmp.Or(d.text("command_template"), "{{ value }}")
 		return p, p.command != "" && (p.unit == "A" || p.unit == "W")
 	case "sensor":
-		return p, state != "" && (p.unit == "W" || p.unit == "kW" || p.unit == "kWh" || p.unit == "Wh" || p.class == "battery")
+		return p, state != "" && (p.unit == "W" || p.unit == "kW" || p.unit == "kWh" || p.unit == "Wh" || p.class == "battery" || p.thermometer())
 	}
 	return p, false
 }
@@ -335,6 +335,8 @@ func (p haPart) into(n *hub.Found) {
 		switch {
 		case p.class == "battery":
 			m.SoC = cmp.Or(m.SoC, p.state)
+		case p.thermometer():
+			m.Temp = cmp.Or(m.Temp, p.state)
 		case strings.HasSuffix(p.unit, "Wh"):
 			m.Energy = cmp.Or(m.Energy, p.state+" "+p.unit)
 		default:
@@ -342,6 +344,8 @@ func (p haPart) into(n *hub.Found) {
 		}
 	}
 }
+
+func (p haPart) thermometer() bool { return p.class == "temperature" && p.unit == "°C" }
 
 // numberInto makes a number in A a charger's current and one in W a set-point.
 // A template that does more than place the value is left out.

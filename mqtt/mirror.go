@@ -93,6 +93,9 @@ func mirrored(s hub.Snapshot) map[string]string {
 		if d.Has&hub.ReportEnergy != 0 {
 			put(hub.DeviceEnergyFeed(d.ID), int64(d.Counter))
 		}
+		if d.Has&hub.ReportTemp != 0 {
+			topics[mirrorPrefix+hub.DeviceTempFeed(d.ID)] = d.Temp.String()
+		}
 	}
 	if len(topics) > 0 {
 		if config, err := discovered(topics, s.Devices); err == nil {
@@ -146,18 +149,19 @@ const stateSuffix = "/state"
 
 // deviceState is the JSON on homehub/<device>/state.
 type deviceState struct {
-	Name      string       `json:"name"`
-	Mode      hub.Mode     `json:"mode"`
-	Until     time.Time    `json:"until,omitzero"` // end of the mode
-	Online    bool         `json:"online"`
-	On        bool         `json:"on"`
-	Commanded *bool        `json:"commanded,omitempty"` // what it was last told; on is what it says
-	Fails     bool         `json:"fails,omitempty"`     // it does not follow in spite of retries
-	Amps      int          `json:"amps,omitempty"`
-	Plugged   *bool        `json:"plugged,omitempty"`
-	SoC       *int         `json:"soc,omitempty"`
-	Power     *hub.Watt    `json:"power_w,omitempty"`
-	Energy    hub.WattHour `json:"energy_wh,omitempty"`
+	Name      string            `json:"name"`
+	Mode      hub.Mode          `json:"mode"`
+	Until     time.Time         `json:"until,omitzero"` // end of the mode
+	Online    bool              `json:"online"`
+	On        bool              `json:"on"`
+	Commanded *bool             `json:"commanded,omitempty"` // what it was last told; on is what it says
+	Fails     bool              `json:"fails,omitempty"`     // it does not follow in spite of retries
+	Amps      int               `json:"amps,omitempty"`
+	Plugged   *bool             `json:"plugged,omitempty"`
+	SoC       *int              `json:"soc,omitempty"`
+	Temp      *hub.MilliCelsius `json:"temp_c,omitempty"`
+	Power     *hub.Watt         `json:"power_w,omitempty"`
+	Energy    hub.WattHour      `json:"energy_wh,omitempty"`
 }
 
 func stateOf(d hub.DeviceState, now time.Time) deviceState {
@@ -175,6 +179,9 @@ func stateOf(d hub.DeviceState, now time.Time) deviceState {
 	}
 	if d.Has&hub.ReportSoC != 0 {
 		s.SoC = &d.SoC
+	}
+	if d.Has&hub.ReportTemp != 0 {
+		s.Temp = &d.Temp
 	}
 	if d.Has&hub.ReportPower != 0 {
 		s.Power = &d.Watts

@@ -60,3 +60,26 @@ func wattHours(payload []byte, perUnit float64) (hub.WattHour, bool) {
 	}
 	return hub.WattHour(math.Round(v)), true
 }
+
+// celsius reads a temperature in °C.
+func celsius(payload []byte) (hub.MilliCelsius, bool) {
+	v, ok := quantityTemp.amount(payload, 3)
+	return hub.MilliCelsius(v), ok
+}
+
+// probe is which of a device's thermometers counts: the first by name of those
+// that spoke. Most devices have one.
+type probe string
+
+// hear reads what the thermometer of that name says.
+func (p *probe) hear(name string, payload []byte) (hub.Report, bool) {
+	if *p != "" && string(*p) < name {
+		return hub.Report{}, false
+	}
+	v, ok := celsius(payload)
+	if !ok {
+		return hub.Report{}, false
+	}
+	*p = probe(name)
+	return hub.Report{Has: hub.ReportTemp, Temp: v}, true
+}

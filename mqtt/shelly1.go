@@ -17,6 +17,7 @@ type shelly1 struct {
 	device hub.Device
 	base   string // shellies/<id>
 	relay  string // relay/0
+	probe  probe
 }
 
 func newShelly1(d hub.Device) *shelly1 {
@@ -31,7 +32,9 @@ func (s *shelly1) bases() []string { return []string{s.base} }
 
 // hear understands online (its Will), the relay and its measurements.
 func (s *shelly1) hear(topic string, payload []byte, _ time.Time) (hub.Report, bool) {
-	switch strings.TrimPrefix(topic, s.base+"/") {
+	switch key := strings.TrimPrefix(topic, s.base+"/"); key {
+	case "ext_temperature/0", "ext_temperature/1", "ext_temperature/2", "sensor/temperature":
+		return s.probe.hear(key, payload) // on its wires; "temperature" is its own inside
 	case "online":
 		return onlineSaid(payload)
 	case s.relay:

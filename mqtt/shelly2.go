@@ -19,6 +19,7 @@ type shelly2 struct {
 	base   string // the topic prefix
 	key    string // switch:0
 	id     int    // 0
+	probe  probe
 }
 
 // Ids of requests, so that an answer is known by what was asked.
@@ -66,7 +67,11 @@ func (w shellySwitch) report() (hub.Report, bool) {
 // hear understands online (its Will), notifications, answers, and the full
 // status that it sends where status_ntf is on.
 func (s *shelly2) hear(topic string, payload []byte, _ time.Time) (hub.Report, bool) {
-	switch strings.TrimPrefix(topic, s.base+"/") {
+	key := strings.TrimPrefix(topic, s.base+"/")
+	if name, ok := strings.CutPrefix(key, "status/"); ok && strings.HasPrefix(name, shellyThermometer) {
+		return s.hearThermometer(name, payload)
+	}
+	switch key {
 	case "online":
 		return onlineSaid(payload)
 	case "status/" + s.key:
@@ -78,7 +83,13 @@ func (s *shelly2) hear(topic string, payload []byte, _ time.Time) (hub.Report, b
 		if json.Unmarshal(payload, &n) != nil {
 			return hub.Report{}, false
 		}
-		return hearSwitch(n.Params[s.key])
+		r, _ := hearSwitch(n.Params[s.key])
+		for name, status := range n.Params {
+			if t, ok := s.hearThermometer(name, status); ok {
+				r.Has, r.Temp = r.Has|t.Has, t.Temp
+			}
+		}
+		return r, r.Has != 0
 	case "hub/rpc":
 		var answer struct {
 			ID     int             `json:"id"`
@@ -90,6 +101,21 @@ func (s *shelly2) hear(topic string, payload []byte, _ time.Time) (hub.Report, b
 		return hearSwitch(answer.Result)
 	}
 	return hub.Report{}, false
+}
+
+// shellyThermometer begins the name of a thermometer: temperature:100 and on
+// for those on its wires, temperature:0 for that of a sensor. The temperature
+// within a switch is its own inside.
+const shellyThermometer = "temperature:"
+
+func (s *shelly2) hearThermometer(name string, payload []byte) (hub.Report, bool) {
+	var status struct {
+		Celsius json.RawMessage `json:"tC"`
+	}
+	if !strings.HasPrefix(name, shellyThermometer) || json.Unmarshal(payload, &status) != nil {
+		return hub.Report{}, false
+	}
+	return s.probe.hear(name, status.Celsius)
 }
 
 func hearSwitch(payload []byte) (hub.Report, bool) {

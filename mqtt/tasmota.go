@@ -2,6 +2,8 @@ package mqtt
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -63,7 +65,7 @@ func (t *tasmota) hear(topic string, payload []byte, _ time.Time) (hub.Report, b
 		case "STATE":
 			return t.hearState(payload)
 		case "SENSOR":
-			return hearEnergy(payload)
+			return hearSensors(payload)
 		}
 		return hub.Report{}, false
 	}
@@ -81,7 +83,7 @@ func (t *tasmota) hear(topic string, payload []byte, _ time.Time) (hub.Report, b
 		if json.Unmarshal(payload, &s) != nil {
 			return hub.Report{}, false
 		}
-		return hearEnergy(s.StatusSNS)
+		return hearSensors(s.StatusSNS)
 	default:
 		if key == t.relay || key == t.alias() {
 			return onSaid(payload)
@@ -113,6 +115,39 @@ func (t *tasmota) hearState(payload []byte) (hub.Report, bool) {
 		}
 	}
 	return hub.Report{}, false
+}
+
+// hearSensors understands a SENSOR message.
+func hearSensors(payload []byte) (hub.Report, bool) {
+	r, _ := hearEnergy(payload)
+	if temp, ok := hearThermometer(payload); ok {
+		r.Has, r.Temp = r.Has|hub.ReportTemp, temp
+	}
+	return r, r.Has != 0
+}
+
+// hearThermometer is what the first of the thermometers by name says, such as
+// DS18B20 or AM2301. The chip's own is none of the house's.
+func hearThermometer(payload []byte) (hub.MilliCelsius, bool) {
+	var all map[string]json.RawMessage
+	if json.Unmarshal(payload, &all) != nil {
+		return 0, false
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		var s struct{ Temperature json.RawMessage }
+		if strings.HasPrefix(name, "ESP32") || json.Unmarshal(all[name], &s) != nil {
+			continue
+		}
+		v, ok := celsius(s.Temperature)
+		if !ok {
+			continue
+		}
+		if string(all["TempUnit"]) == `"F"` {
+			v = (v - 32_000) * 5 / 9
+		}
+		return v, true
+	}
+	return 0, false
 }
 
 // hearEnergy understands ENERGY of a SENSOR message. A device with several

@@ -15,7 +15,7 @@ func TestTasmotaHears(t *testing.T) {
 		{"tele/kettle/SENSOR", sensor, measured(2000, 12346)},
 		{"tele/kettle/SENSOR", `{"ENERGY":{"Total":[1,2],"Power":[5,6]}}`, nil},
 		{"tele/kettle/SENSOR", `{"ENERGY":{"Total":"nan","Power":5}}`, &hub.Report{Has: hub.ReportPower, Power: 5}},
-		{"tele/kettle/SENSOR", `{"DS18B20":{"Temperature":20}}`, nil},
+		{"tele/kettle/SENSOR", `{"DS18B20":{"Temperature":20}}`, warmth(20_000)},
 		{"stat/kettle/RESULT", `{"POWER":"OFF"}`, on(false)},
 		{"stat/kettle/RESULT", `{"POWER1":"ON"}`, on(true)},
 		{"stat/kettle/RESULT", `{"POWER2":"ON"}`, nil},

@@ -28,7 +28,10 @@ func (z *zigbee2MQTT) hear(topic string, payload []byte, _ time.Time) (hub.Repor
 		}
 		return onlineSaid(payload)
 	}
-	var s struct{ State, Power, Energy json.RawMessage }
+	var s struct {
+		State, Power, Energy, Temperature json.RawMessage
+		Local                             json.RawMessage `json:"local_temperature"` // of a room, as a thermostat says it
+	}
 	if topic != z.device.Topic || json.Unmarshal(payload, &s) != nil {
 		return hub.Report{}, false
 	}
@@ -42,6 +45,11 @@ func (z *zigbee2MQTT) hear(topic string, payload []byte, _ time.Time) (hub.Repor
 	}
 	if wh, ok := wattHours(s.Energy, 1000); ok {
 		r.Has, r.Energy = r.Has|hub.ReportEnergy, wh
+	}
+	for _, text := range [...]json.RawMessage{s.Local, s.Temperature} {
+		if v, ok := celsius(text); ok {
+			r.Has, r.Temp = r.Has|hub.ReportTemp, v
+		}
 	}
 	return r, r.Has != 0
 }

@@ -71,6 +71,9 @@ func (d zigbeeDevice) found(root string) (all []hub.Found) {
 	if has["energy"] {
 		n.Can = append(n.Can, hub.CanEnergy)
 	}
+	if has["temperature"] || has["local_temperature"] {
+		n.Can = append(n.Can, hub.CanTemp)
+	}
 	switch {
 	case len(states) == 0 && len(n.Can) == 0:
 		return nil
@@ -106,6 +109,9 @@ func zigbeePlain(n hub.Found) hub.Found {
 	}
 	if slices.Contains(has, hub.CanEnergy) {
 		n.Map.Energy = topic + "#/energy"
+	}
+	if slices.Contains(has, hub.CanTemp) {
+		n.Map.Temp = topic + "#/temperature"
 	}
 	n.Can = n.Map.Can()
 	return n
