@@ -28,6 +28,8 @@ type GadgetConfig struct {
 	// Login is what the device was given; its Topic is that of the hub.Device.
 	Login Credentials
 	Power hub.Watt // of the appliance; 1000 if 0
+	// Appliance is what the relay switches; nil: something that draws Power.
+	Appliance Appliance
 	// NoTimer makes a Zigbee plug one that does not know on_time.
 	NoTimer bool
 }
@@ -207,11 +209,11 @@ func (g *Gadget) live() {
 		until = g.end
 	}
 	if g.on && until.After(g.at) {
-		g.energy += joule(int64(g.cfg.Power) * until.Sub(g.at).Milliseconds() / 1000)
+		g.energy += joule(int64(g.power()) * until.Sub(g.at).Milliseconds() / 1000)
 	}
 	g.at = now
 	if ended {
-		g.on, g.end = false, time.Time{}
+		g.set(false, 0)
 	}
 }
 
@@ -221,14 +223,20 @@ func (g *Gadget) set(on bool, lease time.Duration) {
 	if on && lease > 0 {
 		g.end = g.at.Add(lease)
 	}
+	if g.cfg.Appliance != nil {
+		g.cfg.Appliance.Switch(on)
+	}
 }
 
 // power is what the appliance draws; g.mu is held.
 func (g *Gadget) power() hub.Watt {
-	if g.on {
-		return g.cfg.Power
+	switch {
+	case !g.on:
+		return 0
+	case g.cfg.Appliance != nil:
+		return g.cfg.Appliance.Draws()
 	}
-	return 0
+	return g.cfg.Power
 }
 
 // wh is the counter in Wh; g.mu is held.

@@ -53,6 +53,6 @@ func (h *House) beginHistory(from time.Time) error {
 func (h *House) endHistory() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.habit = false
+	h.habit, h.tank.on = false, false
 	h.look()
 }

@@ -27,6 +27,8 @@ type HouseConfig struct {
 	Latitude, Longitude float64  // degrees north and east; 52.1, 5.1 if both are 0
 	RoofPeak            hub.Watt // 6000
 	PlugPower           hub.Watt // of the appliance on the plug; 2000
+	TankLitres          int      // of an electric boiler; none if 0
+	TankPower           hub.Watt // of its heater; 2000
 
 	CarCapacity hub.WattHour // 50000
 	CarAmps     int          // the most that charger and car can do; 16
@@ -57,6 +59,7 @@ type House struct {
 	relay   relay
 	charger charger
 	car     car
+	tank    tank
 	meter   meterCounters
 	solar   joule
 	plug    joule
@@ -122,6 +125,7 @@ func New(cfg HouseConfig) (*House, error) {
 	h := &House{cfg: cfg, dice: dice(cfg.Seed), where: place{cfg.Latitude, cfg.Longitude}, fresh: true, button: make(chan string, 4)}
 	h.cal.zone = cfg.Zone
 	h.relay.mode = "Off"
+	h.tank = tank{litres: float64(cfg.TankLitres), power: cfg.TankPower, temp: 55}
 	h.charger = newCharger(cfg.CarAmps, cfg.DefaultDisabled)
 	h.meter.imported = [2]joule{wattHours(int64(cfg.Registers.ImportT1)), wattHours(int64(cfg.Registers.ImportT2))}
 	h.meter.exported = [2]joule{wattHours(int64(cfg.Registers.ExportT1)), wattHours(int64(cfg.Registers.ExportT2))}
@@ -143,6 +147,9 @@ func (cfg *HouseConfig) fill() {
 	}
 	if cfg.PlugPower == 0 {
 		cfg.PlugPower = 2000
+	}
+	if cfg.TankPower == 0 {
+		cfg.TankPower = 2000
 	}
 	if cfg.CarCapacity == 0 {
 		cfg.CarCapacity = 50_000
@@ -197,6 +204,7 @@ func (h *House) step(seconds int64) {
 	h.flow.car = h.charge(seconds)
 	load := h.dice.habits(&h.day, h.t, h.second)
 	load[0] += h.flow.plug
+	load[1] += h.boil(seconds)
 	if h.cfg.CarPhases == 3 {
 		load.add(spread(h.flow.car))
 	} else {
@@ -286,6 +294,20 @@ func (h *House) charge(seconds int64) hub.Watt {
 		h.car.energy += over(power, seconds) * 9 / 10
 	}
 	h.charger.tick(h.flow.drawing, seconds, over(power, seconds))
+	return power
+}
+
+// boil is what the boiler draws. Before the hub its own thermostat switched it.
+func (h *House) boil(seconds int64) hub.Watt {
+	k := &h.tank
+	if h.cfg.TankLitres == 0 {
+		return 0
+	}
+	if h.habit {
+		k.on = k.temp < 55 || k.on && k.temp < 60
+	}
+	power := k.draws()
+	k.live(seconds, h.dice.hotWater(h.t, h.second)*float64(seconds))
 	return power
 }
 

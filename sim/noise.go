@@ -23,6 +23,7 @@ const (
 	chVoltage
 	chStart
 	chHeating
+	chHotWater
 )
 
 // dice is the seed of a house.

@@ -21,7 +21,7 @@ type Config struct {
 	// Broker is the host:port of the MQTT broker; "" runs the meter alone.
 	Broker string
 	// A device without a Topic is left out.
-	Plug, Solar, Car Credentials
+	Plug, Solar, Car, Boiler Credentials
 
 	MeterOut io.Writer // where telegrams go, nil: nowhere
 	Record   io.Writer // lines of JSON with the truth, see Run; may be nil
@@ -66,6 +66,9 @@ func Run(ctx context.Context, cfg Config) error {
 	device(cfg.Plug, runPlug)
 	device(cfg.Solar, runSolar)
 	device(cfg.Car, runEVSE)
+	if cfg.House.cfg.TankLitres > 0 {
+		device(cfg.Boiler, runTank)
+	}
 	return group.Wait()
 }
 

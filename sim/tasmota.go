@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -41,8 +42,18 @@ func (s *tasmotaSpeech) status() string {
 func (s *tasmotaSpeech) time() string { return s.g.at.Format("2006-01-02T15:04:05") }
 
 func (s *tasmotaSpeech) sensor() string {
-	return fmt.Sprintf(`{"Time":"%s","ENERGY":{"TotalStartTime":"2025-01-01T00:00:00","Total":%.3f,"Yesterday":0.000,"Today":%.3f,"Period":0,"Power":%d,"ApparentPower":%d,"ReactivePower":0,"Factor":1.00,"Voltage":230,"Current":%.3f}}`,
-		s.time(), s.g.wh()/1000, s.g.wh()/1000, s.g.power(), s.g.power(), float64(s.g.power())/230)
+	w := s.g.power()
+	return fmt.Sprintf(`{"Time":"%s","ENERGY":{"TotalStartTime":"2025-01-01T00:00:00","Total":%.3f,"Yesterday":0.000,"Today":%.3f,"Period":0,"Power":%d,"ApparentPower":%d,"ReactivePower":0,"Factor":1.00,"Voltage":230,"Current":%.3f}%s}`,
+		s.time(), s.g.wh()/1000, s.g.wh()/1000, w, w, float64(w)/230, s.thermometer())
+}
+
+// thermometer is that of a DS18B20, which counts in sixteenths of a degree.
+func (s *tasmotaSpeech) thermometer() string {
+	if s.g.cfg.Appliance == nil {
+		return ""
+	}
+	c := math.Round(s.g.cfg.Appliance.Celsius()*16) / 16
+	return fmt.Sprintf(`,"DS18B20":{"Id":"0316A2798FE1","Temperature":%.1f},"TempUnit":"C"`, c)
 }
 
 func (s *tasmotaSpeech) hear(topic, payload string) []say {

@@ -269,7 +269,7 @@ func (i *installation) buildHub() error {
 	i.closers = append(i.closers, func() error { wake.Close(); return nil })
 	i.loop = scheduler.New(scheduler.Config{
 		Clock: i.opt.clock, Zone: i.zone, Logger: i.part("scheduler"), House: i.hub, Wake: wake.C(),
-		Outlook: &outlook{db: i.db, settings: i.store, zone: i.zone, live: i.hub}, Keeper: i.store,
+		Outlook: &outlook{db: i.db, settings: i.store, zone: i.zone, live: i.hub}, Keeper: i.store, Past: heatPast{i.db},
 		Connection: i.cfg.connection(), Gain: hub.MicroEuro(i.cfg.House.ReplanGain) * 10_000, Condition: i.condition("scheduler"),
 	})
 	return nil

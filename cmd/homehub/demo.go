@@ -37,6 +37,7 @@ type demo struct {
 	master        *os.File // the meter's end of the pseudo-terminal
 	password      string
 	plug, sun, ev sim.Credentials
+	tank          sim.Credentials
 	out, errOut   io.Writer
 }
 
@@ -46,8 +47,8 @@ func newDemo() *cobra.Command {
 		Use:   "demo",
 		Short: "Run the hub beside a simulated house",
 		Long: `Run the hub beside a simulated house: a DSMR 5.0 meter on a pseudo-terminal, a
-roof of 6 kWp, a smart plug with an appliance, and a car at a charger. The hub
-is the real one; only the hardware is simulated.
+roof of 6 kWp, a smart plug with an appliance, a boiler, and a car at a charger.
+The hub is the real one; only the hardware is simulated.
 
 Everybody may look; the owner's password to change things is printed, or taken
 from HOMEHUB_DEMO_PASSWORD.`,
@@ -130,7 +131,7 @@ func (d *demo) run(ctx context.Context) error {
 		beside: func(ctx context.Context, i *installation) error {
 			return sim.Run(ctx, sim.Config{
 				Clock: d.clock, House: d.house, Logger: i.part("sim"), Broker: i.broker.Addr().String(),
-				Plug: d.plug, Solar: d.sun, Car: d.ev, MeterOut: d.master, Record: record,
+				Plug: d.plug, Solar: d.sun, Car: d.ev, Boiler: d.tank, MeterOut: d.master, Record: record,
 			})
 		},
 	}, logger)
@@ -174,7 +175,7 @@ func (d *demo) config() (Config, error) {
 	return cfg, os.MkdirAll(cfg.Data.Dir, 0o700)
 }
 
-// prepare makes what a paired house has: the owner, three devices and their
+// prepare makes what a paired house has: the owner, its devices and their
 // log-ins. On a folder with data the house goes on where its meter stood.
 func (d *demo) prepare(i *installation) error {
 	d.password = os.Getenv("HOMEHUB_DEMO_PASSWORD")
@@ -202,10 +203,14 @@ func (d *demo) prepare(i *installation) error {
 			d.sun = who
 		case "car":
 			d.ev = who
+		case "boiler":
+			d.tank = who
 		}
 	}
 	return nil
 }
+
+const demoLitres = 200 // in the boiler
 
 func demoDevices() []hub.Device {
 	return []hub.Device{
@@ -216,6 +221,10 @@ func demoDevices() []hub.Device {
 		{
 			ID: "car", Name: "Car", Family: hub.FamilyOpenEVSE, Role: hub.RoleCharger, Topic: "openevse", MinAmps: 6, MaxAmps: 16, Phases: 1, Line: 3,
 			Mode: hub.ModeAuto, Schedule: &hub.Schedule{ReadyBy: 7*60 + 30, Energy: 8000, MayPause: true, Days: hub.Workdays},
+		},
+		{
+			ID: "boiler", Name: "Boiler", Family: hub.FamilyTasmota, Role: hub.RolePlug, Topic: "boiler", Power: 2000, Litres: demoLitres, Line: 2,
+			Mode: hub.ModeAuto, Schedule: &hub.Schedule{Keep: hub.Band{Low: hub.Degrees(50), High: hub.Degrees(65)}},
 		},
 		{ID: "roof", Name: "Roof", Family: hub.FamilyEmonESP, Role: hub.RoleSolar, Topic: "emon/solar", Mode: hub.ModeAuto},
 	}
@@ -241,7 +250,7 @@ func (d *demo) fill(ctx context.Context, cfg Config) (err error) {
 	if last.After(start) && last.Before(d.begin) {
 		start = last
 	}
-	d.house, err = sim.New(sim.HouseConfig{Seed: d.seed, Start: start, Zone: i.zone, DefaultDisabled: true, Registers: registers})
+	d.house, err = sim.New(sim.HouseConfig{Seed: d.seed, Start: start, Zone: i.zone, DefaultDisabled: true, Registers: registers, TankLitres: demoLitres})
 	if err != nil {
 		return err
 	}
@@ -267,7 +276,15 @@ func (d *demo) live(ctx context.Context, i *installation, start time.Time) error
 	flushed := start
 	err = d.house.History(start, d.begin, d.interval, func(r hub.Reading, solar hub.Watt, energy hub.WattHour) error {
 		past.Report(hub.Report{Device: "roof", At: r.At, Has: hub.ReportPower | hub.ReportEnergy, Power: solar, Energy: energy})
+		tank := d.house.Tank()
+		past.Report(hub.Report{
+			Device: "boiler", At: r.At, Has: hub.ReportPower | hub.ReportTemp | hub.ReportOn, Power: tank.Draws(), On: tank.Draws() > 0,
+			Temp: hub.MilliCelsius(tank.Celsius() * 1000),
+		})
 		past.Observe(r)
+		if r.At.Sub(start) <= d.interval {
+			past.Tick(ctx, r.At) // which makes the feed of its temperature
+		}
 		if r.At.Sub(flushed) < 24*time.Hour {
 			return nil
 		}
@@ -292,7 +309,7 @@ func (d *demo) banner(i *installation) {
   Password   %s
 
   Simulated: a DSMR 5.0 meter on %s, a roof of 6 kWp,
-             a dishwasher on a smart plug, and a car at a charger%s.
+             a dishwasher on a smart plug, a boiler, and a car at a charger%s.
   Stop with Ctrl-C.
 
 `, i.web.Addr(), d.password, i.cfg.Meter.Port, speed)
