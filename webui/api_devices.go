@@ -54,6 +54,8 @@ type newDevice struct {
 	MaxAmps int           `json:"max_amps"`
 	Phases  int           `json:"phases"`
 	FlowC   int           `json:"flow_c"`
+	TempOf  string        `json:"temperature_of"`
+	Litres  int           `json:"litres"`
 	Map     *hub.TopicMap `json:"map"` // families mqtt and webhook
 }
 
@@ -80,7 +82,8 @@ func (s *Server) addDevice(body newDevice, v viewer) (hub.DeviceState, error) {
 	}
 	err := s.cfg.Devices.PutDevice(hub.Device{
 		ID: body.ID, Name: body.Name, Family: body.Family, Role: body.Role, Topic: body.Topic, Room: body.Room,
-		Power: body.Power, MinAmps: body.MinAmps, MaxAmps: body.MaxAmps, Phases: body.Phases, FlowC: body.FlowC, Map: body.Map, Mode: hub.ModeAuto,
+		Power: body.Power, MinAmps: body.MinAmps, MaxAmps: body.MaxAmps, Phases: body.Phases, FlowC: body.FlowC, Map: body.Map,
+		TempOf: body.TempOf, Litres: body.Litres, Mode: hub.ModeAuto,
 	})
 	if err != nil {
 		return hub.DeviceState{}, err
@@ -125,6 +128,8 @@ type devicePatch struct {
 	MinAmps *int        `json:"min_amps"`
 	MaxAmps *int        `json:"max_amps"`
 	Phases  *int        `json:"phases"`
+	TempOf  *string     `json:"temperature_of"`
+	Litres  *int        `json:"litres"`
 }
 
 func take[T any](to *T, from *T) {
@@ -148,6 +153,8 @@ func (s *Server) patchDevice(w http.ResponseWriter, r *http.Request, v viewer) e
 		take(&d.MinAmps, p.MinAmps)
 		take(&d.MaxAmps, p.MaxAmps)
 		take(&d.Phases, p.Phases)
+		take(&d.TempOf, p.TempOf)
+		take(&d.Litres, p.Litres)
 		return nil
 	})
 }
@@ -205,6 +212,7 @@ type scheduleBody struct {
 	SoC         int            `json:"until_soc"`
 	Minutes     int            `json:"minutes"`
 	Energy      hub.WattHour   `json:"energy_wh"`
+	Keep        hub.Band       `json:"keep"`
 	MayPause    bool           `json:"may_pause"`
 	Days        hub.Weekdays   `json:"days"`
 	Skip        time.Time      `json:"skip"`
@@ -212,11 +220,14 @@ type scheduleBody struct {
 }
 
 func (b scheduleBody) schedule(now time.Time) (*hub.Schedule, error) {
+	if b.ReadyBy == nil && b.Keep != (hub.Band{}) {
+		b.ReadyBy = new(hub.LocalTime) // a temperature is kept at all times
+	}
 	if b.ReadyBy == nil {
 		return nil, hub.FieldErrorf("ready_by", "is missing: give a time of day like 07:00")
 	}
 	sched := &hub.Schedule{
-		When: b.When, ReadyBy: *b.ReadyBy, SoC: b.SoC, Minutes: b.Minutes, Energy: b.Energy, MayPause: b.MayPause, Days: b.Days,
+		When: b.When, ReadyBy: *b.ReadyBy, SoC: b.SoC, Minutes: b.Minutes, Energy: b.Energy, Keep: b.Keep, MayPause: b.MayPause, Days: b.Days,
 		SetAt: now.UTC(), Skip: b.Skip, PausedUntil: b.PausedUntil,
 	}
 	return sched, sched.Validate()

@@ -1,6 +1,7 @@
 package webui
 
 import (
+	"cmp"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -21,6 +22,7 @@ type scheduleForm struct {
 	Units    []choice
 	MayPause bool
 	Days     []choice
+	Warm     *warmForm // nil: there is nothing that measures a temperature
 }
 
 // modeTimes are how long on and off may last, in minutes; 0 is until changed.
@@ -40,6 +42,9 @@ func (l locale) form(d hub.DeviceState) scheduleForm {
 	}
 	f := scheduleForm{locale: l, ID: d.ID, ReadyBy: s.ReadyBy.String(), MayPause: s.MayPause, Days: l.dayChoices(s.Days)}
 	f.Whens = l.whens(string(s.When))
+	if s.Keeps() {
+		f.ReadyBy = hub.LocalTime(7 * 60).String() // for the day that it is not kept any more
+	}
 	unit := unitKWh
 	switch {
 	case s.Minutes > 0:
@@ -96,6 +101,13 @@ func (l locale) dayChoices(days hub.Weekdays) []choice {
 // readSchedule reads the editor. Amounts may have a comma or a point.
 func readSchedule(form url.Values, now time.Time) (*hub.Schedule, error) {
 	s := &hub.Schedule{When: hub.When(form.Get("when")), MayPause: form.Get("may_pause") != "", SetAt: now.UTC()}
+	if s.When == whenKeep {
+		s.When, s.MayPause = hub.WhenCheapest, false
+		if err := cmp.Or(readDays(s, form), readKeep(s, form)); err != nil {
+			return nil, err
+		}
+		return s, s.Validate()
+	}
 	if err := s.ReadyBy.UnmarshalText([]byte(form.Get("ready_by"))); err != nil {
 		return nil, err
 	}
@@ -105,14 +117,21 @@ func readSchedule(form url.Values, now time.Time) (*hub.Schedule, error) {
 	if s.When == hub.WhenNow {
 		return s, s.Validate() // once, whatever days are ticked
 	}
+	if err := readDays(s, form); err != nil {
+		return nil, err
+	}
+	return s, s.Validate()
+}
+
+func readDays(s *hub.Schedule, form url.Values) error {
 	for _, name := range form["day"] {
 		d, err := hub.ParseWeekday(name)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		s.Days |= 1 << d
 	}
-	return s, s.Validate()
+	return nil
 }
 
 // readAmount reads how much. A run on surplus may leave it open.
@@ -153,8 +172,9 @@ func (p *planPage) refill(id string, form url.Values) *planCard {
 		}
 		c.Form = scheduleForm{
 			p.locale, id, true, p.whens(form.Get("when")), form.Get("ready_by"), form.Get("amount"),
-			p.units(form.Get("unit"), len(c.Form.Units) > 2), form.Get("may_pause") != "", p.dayChoices(days),
+			p.units(form.Get("unit"), len(c.Form.Units) > 2), form.Get("may_pause") != "", p.dayChoices(days), c.Form.Warm.refilled(form),
 		}
+		c.Form.offerKeep(form.Get("when") == whenKeep)
 		return c
 	}
 	return nil
@@ -171,7 +191,7 @@ func (s *Server) formSchedule(w http.ResponseWriter, r *http.Request, v viewer) 
 				sched.PausedUntil = d.Schedule.PausedUntil // on holiday still
 			}
 			d.Schedule = sched
-			return nil
+			return readHeater(d, r.PostForm)
 		})
 	}
 	if err != nil {

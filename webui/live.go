@@ -109,16 +109,18 @@ type deviceJSON struct {
 }
 
 type stateJSON struct {
-	Online    bool          `json:"online"`
-	On        *bool         `json:"on"` // as the device says; null: it never said
-	Amps      *int          `json:"amps"`
-	PowerW    *hub.Watt     `json:"power_w"`
-	EnergyWh  *hub.WattHour `json:"energy_wh"`
-	Plugged   *bool         `json:"plugged"`
-	Seen      *time.Time    `json:"seen"`
-	Commanded *hub.Command  `json:"commanded"` // null before the first command
-	Confirmed bool          `json:"confirmed"` // it does what it was told last
-	Mismatch  bool          `json:"mismatch"`  // it did not follow in spite of retries
+	Online    bool              `json:"online"`
+	On        *bool             `json:"on"` // as the device says; null: it never said
+	Amps      *int              `json:"amps"`
+	PowerW    *hub.Watt         `json:"power_w"`
+	EnergyWh  *hub.WattHour     `json:"energy_wh"`
+	Plugged   *bool             `json:"plugged"`
+	TempC     *hub.MilliCelsius `json:"temp_c"`  // what its thermometer shows
+	TempAt    *time.Time        `json:"temp_at"` // and when it said so
+	Seen      *time.Time        `json:"seen"`
+	Commanded *hub.Command      `json:"commanded"` // null before the first command
+	Confirmed bool              `json:"confirmed"` // it does what it was told last
+	Mismatch  bool              `json:"mismatch"`  // it did not follow in spite of retries
 }
 
 // deviceOf says what a device is and does, with all times in UTC. It changes
@@ -135,6 +137,7 @@ func deviceOf(d hub.DeviceState, now time.Time) deviceJSON {
 		On:     given(d.On, d.Has&hub.ReportOn != 0), Amps: given(d.Amps, d.Has&hub.ReportAmps != 0),
 		PowerW: given(d.Watts, d.Has&hub.ReportPower != 0), EnergyWh: given(d.Counter, d.Has&hub.ReportEnergy != 0),
 		Plugged: given(d.Plugged, d.Has&hub.ReportPlugged != 0), Seen: givenTime(d.Seen),
+		TempC: given(d.Temp, d.Has&hub.ReportTemp != 0), TempAt: givenTime(d.TempAt),
 		Commanded: given(d.Commanded, !d.Commanded.At.IsZero()), Confirmed: d.Confirmed(), Mismatch: d.Mismatch,
 	}}
 }

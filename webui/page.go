@@ -183,7 +183,7 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, v viewer, stat
 var sameField = map[string]string{
 	"minutes": "amount", "energy_wh": "amount", "until_soc": "amount", "unit": "amount",
 	"from": "date", "to": "date", "other": "date", "quiet_to": "quiet_from",
-	"night_from": "quiet_from",
+	"night_from": "quiet_from", "low_c": "high_c",
 }
 
 // problem says to a person, in the page's language, what is wrong. Where that

@@ -65,7 +65,11 @@ func (s *Server) devicesPage(r *http.Request, v viewer, form url.Values) devices
 	now := snap.At.In(s.cfg.Zone)
 	p := devicesPage{view: s.view(r, v, "devices", "devices")}
 	for _, d := range snap.Devices {
-		p.Cards = append(p.Cards, s.deviceCard(&p, d, snap.Plan, now))
+		c := s.deviceCard(&p, d, snap.Plan, now)
+		if warm := p.warmth(d, snap.Devices, now); warm != "" {
+			c.Facts = append(c.Facts, pair{p.T("temperature"), warm})
+		}
+		p.Cards = append(p.Cards, c)
 		if d.Room != "" && !slices.Contains(p.Rooms, d.Room) {
 			p.Rooms = append(p.Rooms, d.Room)
 		}
@@ -114,7 +118,11 @@ func (s *Server) deviceCard(p *devicesPage, d hub.DeviceState, plan *hub.Plan, n
 		c.Facts = append(c.Facts, pair{p.T("can"), p.abilities(s.cfg.Can(d.Device))})
 	}
 	if p.Can.House {
-		for _, name := range []string{hub.DevicePowerFeed(d.ID), hub.DeviceEnergyFeed(d.ID)} {
+		names := []string{hub.DevicePowerFeed(d.ID), hub.DeviceEnergyFeed(d.ID)}
+		if d.Has&hub.ReportTemp != 0 {
+			names = append(names, hub.DeviceTempFeed(d.ID))
+		}
+		for _, name := range names {
 			c.Feeds = append(c.Feeds, pair{p.feedTitle(Feed{Name: name}, []hub.DeviceState{d}), "/api/feeds/" + name + "/points?format=csv"})
 		}
 	}

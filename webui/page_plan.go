@@ -20,6 +20,7 @@ type planPage struct {
 type planCard struct {
 	ID, Name   string
 	Dot, State string
+	Warmth     string // how warm what it heats is
 	Warn       string
 	Modes      []choice
 	ModeText   string
@@ -65,6 +66,8 @@ func (s *Server) planPage(r *http.Request, v viewer) planPage {
 	for _, d := range snap.Devices {
 		if d.Switched() {
 			c := p.card(d, snap.Plan, now)
+			c.Warmth, c.Form.Warm = p.warmth(d, snap.Devices, now), p.warmForm(d, snap.Devices)
+			c.Form.offerKeep(d.Schedule.Keeps() || d.Schedule == nil && c.Warmth != "")
 			if last := s.lastPlan(d.Device); last != nil && (d.Schedule == nil || over(d.Schedule, now)) {
 				c.Repeat, c.Wish = p.wish(last, now), ""
 			}
@@ -92,7 +95,7 @@ func (p *planPage) card(d hub.DeviceState, plan *hub.Plan, now time.Time) planCa
 	}
 	if planned, ok := plan.Of(d.ID); ok {
 		c.Planned = p.planned(planned, plan, now)
-		c.CanSkip = d.Schedule != nil && d.Schedule.Days != 0
+		c.CanSkip = d.Schedule != nil && d.Schedule.Days != 0 && !d.Schedule.Keeps()
 	}
 	if d.Schedule != nil && !d.Schedule.Skip.IsZero() && d.Schedule.Skip.After(now) {
 		c.CanSkip = true
@@ -150,10 +153,12 @@ func (l locale) wish(s *hub.Schedule, now time.Time) string {
 		amount = l.T("wish.open")
 	}
 	var text string
-	switch s.When {
-	case hub.WhenNow:
+	switch {
+	case s.Keeps():
+		text = l.keeps(s)
+	case s.When == hub.WhenNow:
 		text = l.T("wish.now", amount)
-	case hub.WhenSurplus:
+	case s.When == hub.WhenSurplus:
 		text = l.T("wish.surplus", amount, s.ReadyBy, l.days(s.Days))
 	default:
 		text = l.T("wish", amount, s.ReadyBy, l.days(s.Days))
@@ -207,6 +212,9 @@ func (p *planPage) preview(s *Server, r *http.Request) {
 	if err == nil {
 		var d hub.DeviceState
 		if d, err = s.find(c.ID); err == nil {
+			err = readHeater(&d.Device, form)
+		}
+		if err == nil {
 			planned, err = s.cfg.Preview(d.Device, *sched)
 		}
 	}

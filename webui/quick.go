@@ -51,7 +51,7 @@ func rank(d hub.DeviceState) int {
 
 // over says whether a schedule for one time has had its time.
 func over(s *hub.Schedule, now time.Time) bool {
-	if s.Days != 0 {
+	if s.Days != 0 || s.Keeps() {
 		return false
 	}
 	if s.When == hub.WhenNow {

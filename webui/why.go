@@ -43,6 +43,13 @@ func (l locale) why(d hub.Planned, now time.Time) string {
 		return l.T("why.nocar")
 	case hub.WhyWarm:
 		return l.T("why.warm", l.length(int(w.Takes/time.Minute)), l.number(w.Coldest, 1))
+	case hub.WhyBlind:
+		if w.From.IsZero() {
+			return l.T("why.blind.never")
+		}
+		return l.T("why.blind", at(w.From))
+	case hub.WhyPlain:
+		return l.T("why.thermostat", l.number(w.Wanted, 0), l.number(w.Final, 0))
 	case hub.WhyTooCold:
 		return l.T("why.cold", l.length(int(w.Takes/time.Minute)), l.number(w.Coldest, 1), l.number(w.Wanted, 0))
 	}
