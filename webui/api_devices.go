@@ -80,6 +80,9 @@ func (s *Server) addDevice(body newDevice, v viewer) (hub.DeviceState, error) {
 	} else if _, err := s.find(body.ID); err == nil {
 		return hub.DeviceState{}, &hub.Error{Code: hub.Conflict, Field: "id", Message: "is used already"}
 	}
+	if err := s.checkSensor(body.TempOf); err != nil {
+		return hub.DeviceState{}, err
+	}
 	err := s.cfg.Devices.PutDevice(hub.Device{
 		ID: body.ID, Name: body.Name, Family: body.Family, Role: body.Role, Topic: body.Topic, Room: body.Room,
 		Power: body.Power, MinAmps: body.MinAmps, MaxAmps: body.MaxAmps, Phases: body.Phases, FlowC: body.FlowC, Map: body.Map,
@@ -90,6 +93,17 @@ func (s *Server) addDevice(body newDevice, v viewer) (hub.DeviceState, error) {
 	}
 	s.audit(v, "added device "+body.ID)
 	return s.find(body.ID)
+}
+
+// checkSensor says whether the device that shall measure for another is there.
+func (s *Server) checkSensor(id string) error {
+	if id == "" {
+		return nil
+	}
+	if _, err := s.find(id); err != nil {
+		return hub.FieldErrorf("temperature_of", "there is no device %q", id)
+	}
+	return nil
 }
 
 // freeID makes an id of a name that no device has yet.
@@ -155,7 +169,7 @@ func (s *Server) patchDevice(w http.ResponseWriter, r *http.Request, v viewer) e
 		take(&d.Phases, p.Phases)
 		take(&d.TempOf, p.TempOf)
 		take(&d.Litres, p.Litres)
-		return nil
+		return s.checkSensor(d.TempOf)
 	})
 }
 

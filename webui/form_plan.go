@@ -191,7 +191,7 @@ func (s *Server) formSchedule(w http.ResponseWriter, r *http.Request, v viewer) 
 				sched.PausedUntil = d.Schedule.PausedUntil // on holiday still
 			}
 			d.Schedule = sched
-			return readHeater(d, r.PostForm)
+			return s.readHeater(d, r.PostForm)
 		})
 	}
 	if err != nil {

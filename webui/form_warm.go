@@ -147,11 +147,14 @@ func readKeep(s *hub.Schedule, form url.Values) error {
 
 // readHeater reads what the editor says of the device itself: what measures it,
 // and how much water it heats.
-func readHeater(d *hub.Device, form url.Values) error {
+func (s *Server) readHeater(d *hub.Device, form url.Values) error {
 	if form.Get("when") != whenKeep {
 		return nil
 	}
 	d.TempOf = form.Get("temperature_of")
+	if err := s.checkSensor(d.TempOf); err != nil {
+		return err
+	}
 	if text := strings.TrimSpace(form.Get("litres")); text != "" || form.Has("litres") {
 		n, err := strconv.Atoi("0" + text)
 		if err != nil {

@@ -83,6 +83,26 @@ func planJourneys() []journey {
 			}
 			b.wait("document.querySelector('#dev-boiler .wish').textContent.startsWith('2,50 kWh, klaar om 07:00, eenmalig')")
 		}},
+		{"a temperature to keep", family, func(b *tab) {
+			b.h.withThermometer(54_400)
+			b.open("/plan")
+			b.click("#dev-boiler .editor summary")
+			b.do(chromedp.SetValue(chromedp.CSS("#dev-boiler select[name=when]"), "keep"))
+			b.wait("document.querySelector('#dev-boiler input[name=amount]').offsetParent === null") // what it has no use for is gone
+			b.set("#dev-boiler input[name=low]", "48")
+			b.set("#dev-boiler input[name=high]", "62.5")
+			b.do(chromedp.SetValue(chromedp.CSS("#dev-boiler select[name=temperature_of]"), "probe"))
+			b.tap("#dev-boiler .editor button.main")
+			b.flash("Saved.")
+			if s := b.schedule("boiler"); s == nil || s.Keep != (hub.Band{Low: 48_000, High: 62_500}) {
+				b.t.Errorf("the plan is %+v", s)
+			}
+			b.wait("document.querySelector('#dev-boiler .wish').textContent.includes('Between 48 and 62.5 °C')")
+			b.wait("document.querySelector('#dev-boiler').textContent.includes('54.4 °C, measured at')")
+			if !eval[bool](b, "document.querySelector('#dev-car input[name=low]') === null") {
+				b.t.Error("a car has a temperature to keep")
+			}
+		}},
 		{"opening the editor shows what would happen", family, func(b *tab) {
 			b.open("/plan")
 			b.click("#dev-car .editor summary")

@@ -212,7 +212,7 @@ func (p *planPage) preview(s *Server, r *http.Request) {
 	if err == nil {
 		var d hub.DeviceState
 		if d, err = s.find(c.ID); err == nil {
-			err = readHeater(&d.Device, form)
+			err = s.readHeater(&d.Device, form)
 		}
 		if err == nil {
 			planned, err = s.cfg.Preview(d.Device, *sched)
