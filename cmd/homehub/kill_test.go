@@ -89,8 +89,9 @@ func newOrphanage(t *testing.T, start time.Time, speed int, devices ...hub.Devic
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := map[string]sim.Credentials{}
+	log, litres := map[string]sim.Credentials{}, 0
 	for _, d := range devices {
+		litres += d.Litres
 		cred, secret := hub.NewCredential(d.ID, d.ID, mqtt.Grants(d), start)
 		if err := decisions.PutCredential(cred); err != nil {
 			t.Fatal(err)
@@ -104,14 +105,14 @@ func newOrphanage(t *testing.T, start time.Time, speed int, devices ...hub.Devic
 		t.Fatal(err)
 	}
 	o := &orphanage{t: t, file: file, start: start, speed: speed, begun: time.Now(), clock: hub.ScaledClock(start, speed), record: &lockedBuffer{}}
-	if o.house, err = sim.New(sim.HouseConfig{Start: start, DefaultDisabled: true, Zone: time.UTC}); err != nil {
+	if o.house, err = sim.New(sim.HouseConfig{Start: start, DefaultDisabled: true, Zone: time.UTC, TankLitres: litres}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
 		done <- sim.Run(ctx, sim.Config{
-			Clock: o.clock, House: o.house, Logger: slog.New(slog.DiscardHandler), Broker: cfg.MQTT.Listen, Plug: log["plug"], Car: log["car"],
+			Clock: o.clock, House: o.house, Logger: slog.New(slog.DiscardHandler), Broker: cfg.MQTT.Listen, Plug: log["plug"], Car: log["car"], Boiler: log["boiler"],
 			MeterOut: master, Record: o.record,
 		})
 	}()
