@@ -61,7 +61,7 @@ func learnHeat(past []HeatSample, prior HeatModel, tank bool, now time.Time, loc
 // heatRow is one step of the temperature.
 type heatRow struct {
 	quarter  int
-	temp, on float64 // at its beginning; how much of it the heater was on
+	temp, on float64 // in its middle; how much of it the heater was on
 	rise     float64 // K
 	weight   float64 // of its age
 	used     bool    // in the fit
@@ -75,7 +75,7 @@ func heatRows(past []HeatSample, now time.Time, loc *time.Location) (rows []heat
 		}
 		age := max(0, now.Sub(a.Start))
 		rows = append(rows, heatRow{
-			quarter: quarterOf(a.Start, loc), temp: a.Temp, on: min(max(a.Duty, 0), 1), rise: b.Temp - a.Temp,
+			quarter: quarterOf(a.Start, loc), temp: (a.Temp + b.Temp) / 2, on: min(max(a.Duty, 0), 1), rise: b.Temp - a.Temp,
 			weight: math.Exp2(-float64(age) / float64(heatHalf)), used: true,
 		})
 	}
@@ -112,7 +112,9 @@ func withoutSlips(past []HeatSample) (out []HeatSample, known, slips int) {
 }
 
 // heatFit fits rise = gain·on − loss·(temp − mean) + drift. The three hardly
-// depend on each other that way, however narrow the band is.
+// depend on each other that way, however narrow the band is. The temperature is
+// that of the middle: with that of the beginning the noise of the thermometer
+// would count on both sides, as a loss that nothing has.
 type heatFit struct {
 	prior             HeatModel
 	rows              []heatRow
@@ -236,10 +238,12 @@ func (f *heatFit) model(tank bool) (m HeatModel, ok bool) {
 		f.spread > max(0.3, f.gain/3), used < len(f.rows)*6/10:
 		return m, false
 	}
-	m = HeatModel{Gain: f.gain, Loss: max(f.loss, 1e-4), Error: f.spread}
-	m.Ambient = min(max(f.mean+f.drift/m.Loss, -25), 60)
+	half := 1 + f.loss/2 // from the middle to the beginning
+	m = HeatModel{Gain: f.gain / half, Loss: max(f.loss/half, 1e-4), Error: f.spread}
+	drift := f.drift / half
+	m.Ambient = min(max(f.mean+drift/m.Loss, -25), 60)
 	if d := m.Ambient - f.mean; math.Abs(d) > 1 {
-		m.Loss = min(max(f.drift/d, 1e-4), 0.2) // what it loses at the usual temperature counts
+		m.Loss = min(max(drift/d, 1e-4), 0.2) // what it loses at the usual temperature counts
 	}
 	m.Draw = f.draws(&m, tank)
 	for _, v := range []*float64{&m.Gain, &m.Loss, &m.Ambient, &m.Error} {
@@ -254,7 +258,7 @@ func (f *heatFit) model(tank bool) (m HeatModel, ok bool) {
 func (f *heatFit) draws(m *HeatModel, tank bool) []float64 {
 	var sum, weight [quartersPerDay]float64
 	for _, r := range f.rows {
-		sum[r.quarter] += r.weight * (m.after(r.quarter, r.temp, r.on) - (r.temp + r.rise))
+		sum[r.quarter] += r.weight * (m.after(r.quarter, r.temp-r.rise/2, r.on) - (r.temp + r.rise/2))
 		weight[r.quarter] += r.weight
 	}
 	least := -m.Gain

@@ -58,7 +58,8 @@ func (in *Inputs) heat(d *hub.DeviceState) (*heatWish, hub.Why) {
 	return w, hub.Why{}
 }
 
-// margin is how far inside the band the plan stays: the model misses a little.
+// margin is how far above the lower end the plan stays: the model misses a
+// little.
 func (w *heatWish) margin() float64 { return min(0.5, (w.high-w.most())/10) }
 
 // most is the highest of the lower bounds.
@@ -96,7 +97,7 @@ func (w *heatWish) shift() []float64 {
 func (w *heatWish) load(s *hub.DeviceState, j *Job, in *Inputs) Load {
 	n, shift, m := len(in.Slots), w.shift(), w.model
 	t := &Thermal{
-		StartC: w.temp - shift[0], MinC: w.most() + w.margin(), MaxC: w.high - w.margin(),
+		StartC: w.temp - shift[0], MinC: w.most() + w.margin(), MaxC: w.high, // the thermostat cuts what is too much
 		GainKPerSlot: m.Gain, LossPerSlot: m.Loss, AmbientC: make(PerSlot, n), DrawK: make(PerSlot, n),
 		ColdEURPerKSlot: coldEUR,
 		EndValueEURPerK: 0.8 * in.meanImport() * w.watts * slotHours / 1000 / m.Gain,
