@@ -61,6 +61,8 @@ type orphanage struct {
 	speed  int
 	record *lockedBuffer
 	hub    *process
+	broker string // where a hub's broker listens
+	logins map[string]sim.Credentials
 }
 
 type lockedBuffer struct {
@@ -104,7 +106,7 @@ func newOrphanage(t *testing.T, start time.Time, speed int, devices ...hub.Devic
 	if err := decisions.Close(); err != nil {
 		t.Fatal(err)
 	}
-	o := &orphanage{t: t, file: file, start: start, speed: speed, begun: time.Now(), clock: hub.ScaledClock(start, speed), record: &lockedBuffer{}}
+	o := &orphanage{t: t, file: file, start: start, speed: speed, begun: time.Now(), clock: hub.ScaledClock(start, speed), record: &lockedBuffer{}, broker: cfg.MQTT.Listen, logins: log}
 	if o.house, err = sim.New(sim.HouseConfig{Start: start, DefaultDisabled: true, Zone: time.UTC, TankLitres: litres}); err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +114,7 @@ func newOrphanage(t *testing.T, start time.Time, speed int, devices ...hub.Devic
 	done := make(chan error, 1)
 	go func() {
 		done <- sim.Run(ctx, sim.Config{
-			Clock: o.clock, House: o.house, Logger: slog.New(slog.DiscardHandler), Broker: cfg.MQTT.Listen, Plug: log["plug"], Car: log["car"], Boiler: log["boiler"],
+			Clock: o.clock, House: o.house, Logger: slog.New(slog.DiscardHandler), Broker: cfg.MQTT.Listen, Plug: log["plug"], Car: log["car"],
 			MeterOut: master, Record: o.record,
 		})
 	}()
