@@ -120,7 +120,8 @@ type heatFit struct {
 	rows              []heatRow
 	mean              float64 // of the temperatures
 	gain, loss, drift float64
-	spread            float64 // K, of the rows that are used
+	spread            float64                 // K, of the rows that are used
+	usual             [quartersPerDay]float64 // rise that comes with the time of day, K: a heater that runs more in cold nights must not count for the cold
 }
 
 func (f *heatFit) solve() {
@@ -148,9 +149,10 @@ func (f *heatFit) solve() {
 	if len(heating) > 0 {
 		f.gain = median(heating)
 	}
-	for range 8 {
+	for range 12 {
 		f.choose()
 		f.least()
+		f.timeOfDay()
 	}
 	f.choose()
 }
@@ -161,7 +163,31 @@ func median(v []float64) float64 {
 }
 
 func (f *heatFit) off(r *heatRow) float64 {
-	return r.rise - (f.gain*r.on - f.loss*(r.temp-f.mean) + f.drift)
+	return r.rise - f.usual[r.quarter] - (f.gain*r.on - f.loss*(r.temp-f.mean) + f.drift)
+}
+
+// timeOfDay finds what comes with the time of day. Its mean is 0: that is drift.
+func (f *heatFit) timeOfDay() {
+	var sum, weight [quartersPerDay]float64
+	for i := range f.rows {
+		if r := &f.rows[i]; r.used {
+			sum[r.quarter] += r.weight * (f.off(r) + f.usual[r.quarter])
+			weight[r.quarter] += r.weight
+		}
+	}
+	mean := 0.
+	for q := range f.usual { // over an hour and a half: weather has no quarters
+		s, w := 0., 1.
+		for by := -3; by <= 3; by++ {
+			k := (q + by + quartersPerDay) % quartersPerDay
+			s, w = s+sum[k], w+weight[k]
+		}
+		f.usual[q] = s / w
+		mean += f.usual[q] / quartersPerDay
+	}
+	for q := range f.usual {
+		f.usual[q] -= mean
+	}
 }
 
 // choose leaves out what lies far off: far below is drawn water, far above
@@ -183,7 +209,7 @@ func (f *heatFit) least() {
 	var a [3][4]float64
 	p := f.prior
 	drift := p.Loss * (p.Ambient - f.mean)
-	for i, v := range [3]struct{ mean, spread float64 }{{p.Gain, p.Gain}, {p.Loss, 2 * p.Loss}, {drift, math.Abs(drift) + 0.1}} {
+	for i, v := range [3]struct{ mean, spread float64 }{{p.Gain, p.Gain}, {p.Loss, p.Loss}, {drift, math.Abs(drift) + 0.1}} {
 		w := heatNoise * heatNoise / (v.spread * v.spread)
 		a[i][i], a[i][3] = w, w*v.mean
 	}
@@ -191,7 +217,7 @@ func (f *heatFit) least() {
 		if !r.used {
 			continue
 		}
-		x := [4]float64{r.on, f.mean - r.temp, 1, r.rise}
+		x := [4]float64{r.on, f.mean - r.temp, 1, r.rise - f.usual[r.quarter]}
 		for i := range a {
 			for j := range x {
 				a[i][j] += r.weight * x[i] * x[j]
