@@ -1,6 +1,6 @@
 // Package sim is a house in a box: a smart meter that writes real telegrams,
-// a smart plug, a car charger and a solar sensor that are real MQTT clients,
-// and the physics behind them. It stands outside the hub, as the hardware
+// a smart plug, a car charger, a boiler and a solar sensor that are real MQTT
+// clients, and the physics behind them. It stands outside the hub, as the hardware
 // would, and takes no shortcut into it. Beside the house stand gadgets: devices
 // with the firmware of other makers, each with one relay.
 //
