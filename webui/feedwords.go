@@ -29,6 +29,10 @@ func (l locale) feedTitle(f Feed, devices []hub.DeviceState) string {
 			return l.T("feed.power", d.Name)
 		case hub.DeviceEnergyFeed(d.ID):
 			return l.T("feed.energy", d.Name)
+		case hub.DeviceTempFeed(d.ID):
+			return l.T("feed.temp", d.Name)
+		case hub.DeviceDutyFeed(d.ID):
+			return l.T("feed.duty", d.Name)
 		}
 	}
 	if phase, what, _ := strings.Cut(f.Name, "_"); len(phase) == 2 && phase[0] == 'l' && phaseWords[what] != "" {
@@ -48,7 +52,7 @@ var peopleUnits = map[string]struct {
 	by     float64
 	digits int
 }{
-	"Wh": {"kWh", 1000, 1}, "mA": {"A", 1000, 1}, "dV": {"V", 10, 1}, "dm³": {"m³", 1000, 1},
+	"Wh": {"kWh", 1000, 1}, "mA": {"A", 1000, 1}, "dV": {"V", 10, 1}, "dm³": {"m³", 1000, 1}, "°C": {"°C", 1, 1},
 }
 
 // feedValue is a feed's value with a unit that people know.

@@ -9,7 +9,7 @@ import (
 // Whatever the hub stores is told in the page's words and in units that people
 // know: no title of the API's, which is English, is left over.
 func TestFeedsInPeoplesWords(t *testing.T) {
-	devices := []hub.DeviceState{{Device: hub.Device{ID: "car", Name: "Bolide"}}}
+	devices := []hub.DeviceState{{Device: hub.Device{ID: "car", Name: "Bolide"}, Has: hub.ReportTemp}}
 	texts, err := newTexts("en")
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +30,7 @@ func TestFeedsInPeoplesWords(t *testing.T) {
 		unit  string
 		want  string
 	}{
-		{1_234_567, "Wh", "1.234,6 kWh"}, {8_000, "mA", "8,0 A"}, {2_296, "dV", "229,6 V"}, {4_196_638, "dm³", "4.196,6 m³"}, {-1_305, "W", "−1.305 W"},
+		{1_234_567, "Wh", "1.234,6 kWh"}, {8_000, "mA", "8,0 A"}, {2_296, "dV", "229,6 V"}, {4_196_638, "dm³", "4.196,6 m³"}, {21.26, "°C", "21,3 °C"}, {-1_305, "W", "−1.305 W"},
 	} {
 		if got := texts.langs["nl"].feedValue(tt.value, tt.unit); got != tt.want {
 			t.Errorf("%g %s is told as %q, want %q", tt.value, tt.unit, got, tt.want)
