@@ -326,7 +326,7 @@ func TestPagesAreRenewed(t *testing.T) {
 		t.Errorf("it holds for %v days", days)
 	}
 	last := first
-	for day := range 800 {
+	for day := 0; day < 800; day += 5 {
 		f.now = begin.AddDate(0, 0, day)
 		cert := f.page() // verified at that time
 		if left := cert.NotAfter.Sub(f.now); left < 200*24*time.Hour {
