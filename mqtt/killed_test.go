@@ -182,7 +182,8 @@ type orphan struct {
 // traits say. A hub that is started again then makes true within 10 s what is
 // due, and tells nobody anything else.
 func TestHubIsKilled(t *testing.T) {
-	const speed = 600
+	t.Parallel()
+	const speed = 150 // a device that does not answer for a second has not for minutes
 	clock := hub.ScaledClock(at("2026-02-03 00:00:00"), speed)
 	o := orphanage{Addr: freeAddr(t), House: clock.Now(), Real: time.Now(), Speed: speed, Switch: true}
 	var orphans []orphan

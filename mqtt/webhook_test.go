@@ -54,7 +54,7 @@ func TestWebhookFamily(t *testing.T) {
 	}
 	eventually(t, "it is off and confirms", func() bool { return !g.On() && state().Confirmed() })
 	// The hub dies: the device was told the seconds.
-	if err := live.Do(t.Context(), hub.Command{Device: "it", On: true, Until: clock.Now().Add(hub.MaxLease / 15)}); err != nil {
+	if err := live.Do(t.Context(), hub.Command{Device: "it", On: true, Until: clock.Now().Add(hub.MaxLease / 3)}); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "it is on again", g.On)
