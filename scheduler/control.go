@@ -74,9 +74,6 @@ func (k *control) step(now time.Time, s *hub.Snapshot, want []hub.Command) {
 
 // fallBack drives a device by the simple rule while there is no plan.
 func (k *control) fallBack(now time.Time, s *hub.Snapshot, d *hub.DeviceState, want *hub.Command) {
-	if d.Schedule.Keeps() {
-		return // its thermostat does
-	}
 	if d.Schedule.When != hub.WhenSurplus && !d.Schedule.MayPause {
 		return
 	}

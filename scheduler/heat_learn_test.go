@@ -163,6 +163,9 @@ func TestLearnHeat(t *testing.T) {
 			if off := math.Abs(got/want - 1); off > test.near {
 				t.Errorf("a day cools by %.1f K, not %.1f", got, want)
 			}
+			if !isTank(&d.Device) && test.noise > 0 && (m.Loss < x.loss/2 || m.Loss > x.loss*1.6) {
+				t.Errorf("loses %.4f a quarter, not %.4f: noise or the night was taken for a loss", m.Loss, x.loss)
+			}
 			if isTank(&d.Device) && m.draw(7*4)+m.draw(7*4-1) < 3*m.draw(12*4)+1 {
 				t.Errorf("draws of the morning were not found: %v", m.Draw)
 			}

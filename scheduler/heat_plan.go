@@ -81,7 +81,7 @@ func (w *heatWish) shift() []float64 {
 		return out
 	}
 	top := w.most()
-	lift := max(0.05, 0.8*w.model.Gain-w.model.Loss*max(0, top-w.model.Ambient))
+	lift := max(0.05, 0.9*w.model.Gain-w.model.Loss*max(0, top-w.model.Ambient))
 	for i := len(out) - 1; i >= 0; i-- {
 		out[i] = w.low[i] - top
 		if i+1 < len(out) {

@@ -222,3 +222,86 @@ func TestThermostatWeekly(t *testing.T) {
 		})
 	}
 }
+
+// heaterInRig is a heater with a plan that leaves it off, at the meter.
+func heaterInRig(t *testing.T, c Connection, temp float64) *rig {
+	d := heaterState(120, 50, 65).Device
+	d.Line = 1
+	r := newRig(t, c, d)
+	r.desk.warmth.zone = time.UTC
+	f := newStove(d.Schedule.Keep)
+	f.now = r.now
+	r.s.Plan = f.planned(0).s.Plan
+	for i := range r.s.Plan.Slots {
+		r.s.Plan.Slots[i].Export = 50_000
+	}
+	r.warm(temp)
+	return r
+}
+
+func (r *rig) warm(temp float64) {
+	d := r.device("heater")
+	d.Has |= hub.ReportTemp
+	d.Temp, d.TempAt = hub.MilliCelsius(temp*1000), r.now
+}
+
+// What would go to the grid warms the tank, up to the top of its band.
+func TestHeaterTakesSurplus(t *testing.T) {
+	r := heaterInRig(t, Connection{}, 55)
+	r.base = [3]hub.Watt{-1500, -1500, 0}
+	r.seconds(120)
+	if c := r.device("heater").Commanded; !c.On || !strings.Contains(c.Cause, "go to the grid") {
+		t.Errorf("with 3 kW to the grid: on %v, %q", c.On, c.Cause)
+	}
+	r.warm(65)
+	r.seconds(5)
+	if c := r.device("heater").Commanded; c.On {
+		t.Errorf("on at the top of the band: %q", c.Cause)
+	}
+}
+
+// A cold tank is no reason to blow a fuse.
+func TestGuardHoldsHeaterBack(t *testing.T) {
+	r := heaterInRig(t, Connection{Fuse: 25}, 40)
+	r.seconds(30)
+	if !r.device("heater").Commanded.On {
+		t.Fatal("off although it is too cold")
+	}
+	r.base = [3]hub.Watt{5500, 0, 0}
+	r.seconds(10)
+	if c := r.device("heater").Commanded; c.On || !strings.Contains(c.Cause, "held off") {
+		t.Errorf("on %v with 7.5 kW on a fuse of 25 A: %q", c.On, c.Cause)
+	}
+}
+
+// TestRoomIsWarmWhenItsHoursBegin plans a night: not held at 20 °C all the time,
+// and at 20 °C when the day begins.
+func TestRoomIsWarmWhenItsHoursBegin(t *testing.T) {
+	now := time.Date(2026, 1, 14, 0, 0, 0, 0, time.UTC)
+	d := heaterState(0, 20, 22)
+	d.Schedule = &hub.Schedule{Keep: hub.Band{Low: 20_000, High: 22_000, From: 6 * 60, To: 23 * 60, Away: 16_000}}
+	d.Online, d.Has, d.Temp, d.TempAt = true, hub.ReportOn|hub.ReportTemp, 18_000, now
+	in := Inputs{
+		Now: now, Zone: time.UTC, Devices: []hub.DeviceState{d}, Jobs: map[string]*Job{d.ID: {}},
+		Heat: map[string]HeatModel{d.ID: {Gain: 0.35, Loss: 0.012, Ambient: 4, Learned: true}},
+	}
+	for i := range leastHorizon {
+		in.Slots = append(in.Slots, hub.Slot{Start: now.Add(time.Duration(i) * hub.SlotLength), Import: 300_000, Export: 50_000, Known: true})
+	}
+	plan, _, err := PlanHouse(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, ok := plan.Of(d.ID)
+	if !ok || len(p.Expected) != leastHorizon+1 {
+		t.Fatalf("planned %+v", p)
+	}
+	at := func(hour int) float64 { return p.Expected[hour*4].Celsius() }
+	t.Logf("%.1f °C at 03:00, %.1f at 06:00, %.1f at 12:00, %.1f at 03:00, %s", at(3), at(6), at(12), at(27), p.Reason)
+	if at(3) > 19.6 || at(27) > 19.6 {
+		t.Errorf("%.1f °C at 03:00 and %.1f in the next night: heated for nobody", at(3), at(27))
+	}
+	if at(3) < 15.9 || at(6) < 19.9 || at(12) < 19.9 || at(30) < 19.9 {
+		t.Errorf("%.1f °C at 03:00, %.1f at 06:00, %.1f at noon, %.1f next morning", at(3), at(6), at(12), at(30))
+	}
+}
