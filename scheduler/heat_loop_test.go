@@ -232,6 +232,7 @@ func TestBoilerWeekly(t *testing.T) {
 		tank.temp = 61
 		b.warm(t, tank, 5*time.Minute)
 		hot := time.Now()
+		time.Sleep(3 * time.Hour) // virtual time
 		b, tank = boilerHouse(t, nil, keep)
 		weekly(b)
 		b.warm(t, tank, 5*time.Minute)

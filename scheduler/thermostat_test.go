@@ -200,6 +200,12 @@ func TestThermostatWeekly(t *testing.T) {
 		{"a week ago, dear", week, 400_000, 55, true},
 		{"a week ago, but hot enough now", week, 100_000, 60, false},
 	}
+	f := newStove(hub.Band{Low: 50_000, High: 65_000, Weekly: 60_000}).planned(0)
+	f.s.Plan.Devices[0].Hot = f.now.Add(-week)
+	f.s.Plan.Slots = nil // the plan is over
+	if c := f.at(55, 0); !c.On {
+		t.Errorf("off after a week without a plan: %s", c.Cause)
+	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := newStove(hub.Band{Low: 50_000, High: 65_000, Weekly: 60_000}).planned(0)
