@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -37,6 +38,7 @@ var builtBinary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	beHub()
+	nextPort.Store(10_000 + int32(os.Getpid()%2_000)*10) // others may test at the same time
 	code := m.Run()
 	if path, err := builtBinary(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
@@ -44,15 +46,22 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// freeAddress is a loopback address that nobody listens on.
+// nextPort is the port that freeAddress looks at next. TestMain sets it.
+var nextPort atomic.Int32
+
+// freeAddress is a loopback address that nobody listens on. It is below the
+// ports that the kernel gives to whoever asks for any (32768 and up), and given
+// once: so it is still free when the hub that it is for has started.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for port := nextPort.Add(1); port < 32_768; port = nextPort.Add(1) {
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			_ = l.Close()
+			return l.Addr().String()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // process is a homehub of its own that a test talks to as its users do.
