@@ -36,7 +36,7 @@ func TestEveryPacketCounts(t *testing.T) {
 				}
 			}
 			// 400 at once, the other 100 at 100 a second.
-			if d := time.Since(began); d < 700*time.Millisecond || d > 15*time.Second {
+			if d := time.Since(began); d < 700*time.Millisecond || d > 40*time.Second {
 				t.Errorf("%s: took %v, want a second", id, d)
 			}
 		})
