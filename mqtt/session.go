@@ -68,7 +68,7 @@ func (g *gate) takeOver(p *peer, pk packets.Packet) bool {
 	if !ok {
 		return false
 	}
-	keep := !pk.Connect.Clean && !(old.Properties.Clean && old.Properties.ProtocolVersion < 5)
+	keep := !pk.Connect.Clean && !endsWithConnection(old)
 	if keep {
 		peerOf(old).end(p)
 	} else {
@@ -130,10 +130,18 @@ func (g *gate) finish(p *peer, why error) {
 	cl.Stop(why)
 	g.turns.enter(cl.ID, p)
 	p.end(nil)
-	version, props := cl.Properties.ProtocolVersion, &cl.Properties.Props
-	if version == 5 && props.SessionExpiryInterval == 0 || version < 5 && cl.Properties.Clean {
+	if endsWithConnection(cl) {
 		g.forget(cl)
 	}
+}
+
+// endsWithConnection says whether a session does (MQTT 5.0 §3.1.2.11.2). Its
+// next connection may come before the end of this one is through.
+func endsWithConnection(cl *mochi.Client) bool {
+	if cl.Properties.ProtocolVersion == 5 {
+		return cl.Properties.Props.SessionExpiryInterval == 0
+	}
+	return cl.Properties.Clean
 }
 
 // forget drops the session of a client, unless another has taken it over. The
