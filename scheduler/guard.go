@@ -83,7 +83,7 @@ func (a load) add(b load, sign int) load {
 type hold struct {
 	device string
 	amps   int      // charger: the most it may have; 0: off
-	watts  hub.Watt // battery: the most it may take, below 0 the least it must give
+	watts  hub.Watt // battery: the most it may take, below 0 the least it must give; plug: what it drew
 	kind   hub.GuardKind
 	cause  string
 	since  time.Time // of the last cut or step back
@@ -277,7 +277,7 @@ func commandedLoad(d *hub.DeviceState, c hub.Command) load {
 		return spread(int(c.Setpoint))
 	}
 	if d.Role != hub.RoleCharger {
-		return onLine(d, int(d.Power))
+		return onLine(d, int(plugPower(d)))
 	}
 	amps, phases := c.Amps, d.Phases
 	if amps == 0 {
@@ -290,6 +290,15 @@ func commandedLoad(d *hub.DeviceState, c hub.Command) load {
 		return load{[3]int{amps * 1000, amps * 1000, amps * 1000}, 690 * amps}
 	}
 	return onLine(d, 230*amps)
+}
+
+// plugPower is what a plug draws when it is on: as people said, or more if it
+// measures more. Many are let in without anybody saying what hangs on them.
+func plugPower(d *hub.DeviceState) hub.Watt {
+	if d.On && d.Has&hub.ReportPower != 0 {
+		return max(d.Power, d.Watts)
+	}
+	return d.Power
 }
 
 // presentLoad is what a device draws: as it says, else as it was told.

@@ -98,7 +98,7 @@ func (g *guard) raise(h *hold, d *hub.DeviceState, want hub.Command, r load) boo
 		return true
 	}
 	if d.Role != hub.RoleCharger {
-		if !fits(commandedLoad(d, want), r) {
+		if !fits(onLine(d, int(max(plugPower(d), h.watts))), r) {
 			return false
 		}
 		g.drop(h)
@@ -265,7 +265,8 @@ func (g *guard) shedOne(now time.Time, s *hub.Snapshot, i int, want hub.Command,
 		if kind == hub.GuardPeak && !g.mustDrop(s, r) {
 			return r
 		}
-		g.hold(d.ID, kind, cause, now).amps = 0
+		h := g.hold(d.ID, kind, cause, now)
+		h.amps, h.watts = 0, hub.Watt(present.watts)
 	default:
 		return r
 	}

@@ -108,6 +108,35 @@ func TestTheFuseGuardSheds(t *testing.T) {
 	}
 }
 
+// Nobody said what the plug draws, and the hub sees it: it is shed like any
+// other, and waits until what it drew has room again.
+func TestTheFuseGuardGoesByWhatAPlugDraws(t *testing.T) {
+	for _, said := range []hub.Watt{0, 100} {
+		r := newRig(t, fuse25, plug("heater", 2, said))
+		r.really = map[string]hub.Watt{"heater": 2000}
+		r.plan(map[string]int{"heater": 0})
+		r.seconds(60)
+		if !r.device("heater").Commanded.On {
+			t.Fatal("the heater does not run")
+		}
+		r.base[1] += 4500
+		r.seconds(3)
+		if c := r.device("heater").Commanded; c.On {
+			t.Errorf("the heater of whom %d W are known runs on while L2 carries %d mA", said, r.worstAmps())
+		}
+		sent := len(r.sent)
+		r.seconds(1800)
+		if n := len(r.sent) - sent; n > 0 {
+			t.Errorf("%d commands while there is no room for what it drew", n)
+		}
+		r.base[1] -= 4500
+		r.seconds(1800)
+		if !r.device("heater").Commanded.On {
+			t.Error("the heater stays off although there is room")
+		}
+	}
+}
+
 // A device that does not follow must not keep the fuse over its limit: the
 // next one goes once it had its time.
 func TestTheFuseGuardGoesOnToTheNext(t *testing.T) {

@@ -10,16 +10,17 @@ import (
 // rig is a house at its meter, second by second: what the desk commands shows
 // at the meter some seconds later, and devices report every ten.
 type rig struct {
-	t    *testing.T
-	desk desk
-	s    hub.Snapshot
-	now  time.Time
-	lag  int             // seconds until a command shows
-	deaf map[string]bool // devices that do not follow
-	due  map[string][]hub.Command
-	has  map[string]hub.Command // what each device does
-	base [3]hub.Watt            // what the house takes otherwise; negative: gives
-	mute bool                   // the meter is silent
+	t      *testing.T
+	desk   desk
+	s      hub.Snapshot
+	now    time.Time
+	lag    int             // seconds until a command shows
+	deaf   map[string]bool // devices that do not follow
+	due    map[string][]hub.Command
+	has    map[string]hub.Command // what each device does
+	base   [3]hub.Watt            // what the house takes otherwise; negative: gives
+	really map[string]hub.Watt    // what plugs draw of which people said something else, or nothing
+	mute   bool                   // the meter is silent
 
 	quarter  float64 // W·s of the running quarter
 	peak     hub.Watt
@@ -72,6 +73,9 @@ func (r *rig) draws(d *hub.DeviceState) (w [3]hub.Watt) {
 		return w
 	}
 	l := commandedLoad(d, c)
+	if really, ok := r.really[d.ID]; ok {
+		l.watts = int(really)
+	}
 	if d.Role == hub.RoleBattery || d.Role == hub.RoleCharger && (c.Phases == 3 || c.Phases == 0 && d.Phases == 3) {
 		for i := range w {
 			w[i] = hub.Watt(l.watts / 3)
