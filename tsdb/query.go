@@ -463,16 +463,7 @@ func (r *reader) raw(q Query) ([]Point, error) {
 			out = make([]Point, 0, min(b-a+1, 16384))
 		}
 		fits := p.rows(a, b, func(slot int64, vals []float64) bool {
-			for i, v := range vals {
-				if v != v {
-					continue
-				}
-				if at := slot + int64(i); at > expect && len(out) > 0 {
-					out = append(out, Point{At: p.timeOf(expect)})
-				}
-				out = append(out, Point{At: p.timeOf(slot + int64(i)), Value: v, OK: true})
-				expect = slot + int64(i) + 1
-			}
+			out, expect = p.points(out, slot, vals, expect)
 			return len(out) <= MaxPoints
 		})
 		if !fits {
@@ -480,6 +471,23 @@ func (r *reader) raw(q Query) ([]Point, error) {
 		}
 	}
 	return out, nil
+}
+
+// points appends the values from slot on, after a gap if one was expected
+// before, and returns which slot is expected next.
+func (p *part) points(out []Point, slot int64, vals []float64, expect int64) ([]Point, int64) {
+	for i, v := range vals {
+		if v != v {
+			continue
+		}
+		at := slot + int64(i)
+		if at > expect && len(out) > 0 {
+			out = append(out, Point{At: p.timeOf(expect)})
+		}
+		out = append(out, Point{At: p.timeOf(at), Value: v, OK: true})
+		expect = at + 1
+	}
+	return out, expect
 }
 
 func (p *part) timeOf(slot int64) time.Time { return time.Unix(p.g.time(slot), 0).UTC() }

@@ -31,6 +31,7 @@ func (db *DB) Rows(name string, start, end time.Time) (iter.Seq[Row], error) {
 		}
 		var own values
 		for _, p := range db.reader(f, start.Unix(), end.Unix(), false).parts {
+			p.vals = &own
 			a, b := p.span(start, end)
 			more := p.rows(a, b, func(slot int64, vals []float64) bool {
 				n := copy(own[:], vals)
@@ -112,11 +113,14 @@ func (p *part) hotValues(s *source) *values {
 		return p.vals
 	}
 	v := p.room()
-	for i, b := range s.hot.vals {
-		if !s.hot.set.has(i) {
-			b = missing
+	for w, word := range s.hot.set {
+		from, to := s.hot.vals[w<<6:][:64], v[w<<6:][:64]
+		for i, b := range from {
+			if word>>i&1 == 0 {
+				b = missing
+			}
+			to[i] = math.Float64frombits(b)
 		}
-		v[i] = math.Float64frombits(b)
 	}
 	return v
 }

@@ -158,10 +158,21 @@ func (db *DB) forget() {
 	db.blocks = blockCache{max: db.blocks.max}
 }
 
+// BenchmarkRows reads the last day: the open block, blocks on their way to a
+// segment, and some in one.
 func BenchmarkRows(b *testing.B) {
 	db := year(b, b.TempDir())
 	defer db.Close()
 	end := t0.Add(3153600 * 10 * time.Second)
+	for i := range 4000 {
+		must(b, db.Append("house", end, float64(200+i*i%57)))
+		end = end.Add(10 * time.Second)
+	}
+	must(b, db.Flush(end))
+	g := db.generations()[1].g
+	if len(g.hot) != 1 || len(g.packed) < 3 {
+		b.Fatalf("%d open blocks, %d packed", len(g.hot), len(g.packed))
+	}
 	for _, first := range []bool{true, false} {
 		b.Run(map[bool]string{true: "first", false: "again"}[first], func(b *testing.B) {
 			b.ReportAllocs()
