@@ -196,7 +196,7 @@ func BenchmarkRows(b *testing.B) {
 	}
 }
 
-// sumOfBits looks at every value without waiting for an addition of floats.
+// sumOfBits looks at every value.
 func sumOfBits(vals []float64) (sum uint64) {
 	for _, v := range vals {
 		sum += math.Float64bits(v)

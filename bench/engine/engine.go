@@ -28,7 +28,7 @@ type Engine interface {
 	// Means are the means of one feed over the steps of a query.
 	Means(q Query) ([]float64, error)
 	// Raw reads the points of one feed in [from, to) one by one and adds their
-	// bit patterns up: an addition of floats would take longer than reading.
+	// bit patterns up, which is exact in any order.
 	Raw(feed int, from, to int64) (n int, sum uint64, err error)
 	Close() error
 }
