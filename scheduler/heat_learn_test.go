@@ -79,7 +79,7 @@ func roomAt(*rand.Rand) *thing {
 	return &thing{
 		gain: 0.35, loss: 0.012, temp: 20,
 		outside: func(m int) float64 { return 4 + 3*math.Sin(2*math.Pi*float64(m)/1440-2) }, // coldest before dawn
-		draw:    func(int) float64 { return 0 }, heats: hysteresis(20, 21),
+		draw:    func(int) float64 { return 0 }, heats: hysteresis(20.2, 20.8),
 	}
 }
 
@@ -118,7 +118,7 @@ func TestLearnHeat(t *testing.T) {
 				}
 			}
 		}, 0.15},
-		{"a room", roomAt, heaterState(0, 20, 21), 0.03, nil, 0.15},
+		{"a room", roomAt, heaterState(0, 20, 21), 0.05, nil, 0.02},
 		{"a room with a coarse sensor", roomAt, heaterState(0, 20, 21), 0, func(past []HeatSample, _ *rand.Rand) {
 			for i := range past {
 				past[i].Temp = math.Round(past[i].Temp*5) / 5
@@ -202,6 +202,11 @@ func TestLearnHeatRefuses(t *testing.T) {
 		{"it cools when it is on", 10, true, func(past []HeatSample, _ *rand.Rand) {
 			for i := range past {
 				past[i].Temp = 100 - past[i].Temp
+			}
+		}},
+		{"a kettle, not a tank", 10, true, func(past []HeatSample, _ *rand.Rand) {
+			for i := range past {
+				past[i].Temp = 55 + 12*(past[i].Temp-55)
 			}
 		}},
 		{"noise", 10, true, func(past []HeatSample, dice *rand.Rand) {

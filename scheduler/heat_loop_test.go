@@ -168,7 +168,10 @@ func TestBoilerBath(t *testing.T) {
 
 // heatPast is a past of three weeks in which a boiler heats otherwise than its
 // volume says.
-type heatPast struct{ asked, answers int }
+type heatPast struct {
+	asked, answers int
+	flat           bool // the thermometer hangs somewhere else
+}
 
 func (p *heatPast) Heat(heater hub.Device, sensor string, from, to time.Time) []scheduler.HeatSample {
 	p.asked++
@@ -180,6 +183,9 @@ func (p *heatPast) Heat(heater hub.Device, sensor string, from, to time.Time) []
 	for at := from; at.Before(to); at = at.Add(15 * time.Minute) {
 		on = temp < 50 || on && temp < 60
 		s := scheduler.HeatSample{Start: at, Temp: temp}
+		if p.flat {
+			s.Temp = 18
+		}
 		if temp += 0.004 * (16 - temp); on {
 			temp += 1.5
 			s.Duty = 1
@@ -210,6 +216,17 @@ func TestBoilerLearns(t *testing.T) {
 		b.warm(t, tank, 30*time.Minute)
 		if p, _ = b.hub.Snapshot().Plan.Of("boiler"); p.Rise < 1400 || p.Rise > 1600 || silent.asked != 0 {
 			t.Errorf("after a restart it plans with %s K a quarter, asked %d times", p.Rise, silent.asked)
+		}
+		b, tank = boilerHouse(t, &heatPast{answers: 1, flat: true}, memory{})
+		tank.temp = 51
+		b.warm(t, tank, 30*time.Minute)
+		if p, _ = b.hub.Snapshot().Plan.Of("boiler"); p.Why.Kind != hub.WhyPlain || len(p.Runs) > 0 || tank.on {
+			t.Errorf("a heater that heats nothing is planned: %+v", p)
+		}
+		tank.temp = 49
+		b.warm(t, tank, 5*time.Minute)
+		if !tank.on {
+			t.Error("without a plan, and off below the band")
 		}
 	})
 }
