@@ -98,6 +98,7 @@ func (b *bench) warm(t *testing.T, tank *boiler, d time.Duration) {
 // cheap hours of the night, stays in its band but for what is drawn, and the
 // page can say what is planned.
 func TestBoilerFollowsPrices(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		b, tank := boilerHouse(t, nil, memory{})
 		b.warm(t, tank, 12*time.Hour)

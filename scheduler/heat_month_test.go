@@ -123,6 +123,7 @@ func published(now time.Time, loc *time.Location, prices map[int64]hub.MicroEuro
 // plain thermostat, under the hub that knows nothing but watts and litres, and
 // under the hub that has learned from two weeks of the thermostat.
 func TestHeatMonth(t *testing.T) {
+	t.Parallel()
 	prices := spotPrices(t)
 	loc, err := time.LoadLocation("Europe/Amsterdam")
 	if err != nil {

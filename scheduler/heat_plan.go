@@ -25,7 +25,6 @@ type heatWish struct {
 	temp  float64   // now, °C
 	high  float64   // °C
 	low   []float64 // °C at the beginning of each slot, and at the end of the last
-	first int       // quarter of the day of slot 0
 	quart []int     // quarter of the day of each slot
 }
 
