@@ -14,8 +14,8 @@ func (s *search) underCaps() {
 	for m := range s.caps {
 		s.underCap(m, s.h.freeW[m])
 	}
-	s.descend()
 	s.lowerPeaks()
+	s.descend()
 	s.polish()
 	if s.missed() > 0 {
 		s.firstCaps()
@@ -118,14 +118,17 @@ func (s *search) missed() int {
 	return n
 }
 
-// lowerPeaks re-plans everything under lower (and a little higher) caps, as long as that pays.
+// closeCaps is how close, in part of it, the best cap of a month is looked for.
+const closeCaps = 0.015
+
+// lowerPeaks re-plans everything under lower caps: halfway between the best so far and one that did not pay, as long as they lie apart.
 func (s *search) lowerPeaks() {
-	for m := range s.f.capW {
-		for step := 0.1; step > 0.01 && !s.over(); {
-			if s.underCap(m, s.caps[m]*(1-step)) || s.underCap(m, s.caps[m]*(1+step/2)) {
-				continue
+	for m := range s.caps {
+		low := s.h.freeW[m]
+		for s.caps[m]-low > closeCaps*s.caps[m] && !s.over() {
+			if half := (low + s.caps[m]) / 2; !s.underCap(m, half) {
+				low = half
 			}
-			step /= 3
 		}
 	}
 }

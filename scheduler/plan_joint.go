@@ -23,6 +23,8 @@ type joint struct {
 	way     []value
 	flexNow flex
 	last    []float64 // reward by device
+	nearest []float64 // level of the reward that came closest to the need
+	without float64   // cost without the device
 }
 
 // coarse is the difference of slopes in EUR per Wh below which two pieces become one: it keeps the lists short at no loss that matters to a search.
@@ -32,7 +34,7 @@ type point struct{ s, v float64 }
 
 func newJoint(f *field) *joint {
 	return &joint{
-		f: f, on: make([]curve, f.h.n), level: make([]float64, f.h.n), last: make([]float64, len(f.h.devices)),
+		f: f, on: make([]curve, f.h.n), level: make([]float64, f.h.n), nearest: make([]float64, f.h.n), last: make([]float64, len(f.h.devices)),
 		tmp: [2][]segment{make([]segment, 0, 1024), make([]segment, 0, 1024)},
 	}
 }
@@ -42,7 +44,7 @@ func newJoint(f *field) *joint {
 func (j *joint) begin(d *device) {
 	j.d, j.states = d, d.minOn+1
 	j.fn = grow(j.fn, (j.f.h.n+1)*j.states)
-	j.f.backward()
+	j.without = j.f.backward()
 	j.f.forward()
 }
 
@@ -164,7 +166,7 @@ func (j *joint) lowerIn(s *storage, a, b *value) value {
 		}
 		seg = append(seg, segment{slope, w})
 	}
-	return value{lo: hull[0].s, cost: hull[0].v, seg: seg, ok: true}
+	return value{lo: hull[0].s, hi: hull[k-1].s, cost: hull[0].v, seg: seg, ok: true}
 }
 
 func (s *storage) copied(a *value) value {
@@ -267,57 +269,68 @@ const (
 	decisive   = 6
 )
 
-// respond re-plans device i, whose load has been taken out of the field, together with the battery and writes whole levels.
-func (j *joint) respond(i int, level []int, rounds int) bool {
+// respond re-plans device i, whose load has been taken out of the field, together with the battery and writes whole levels that may not sum to the need.
+func (j *joint) respond(i int, level []int, rounds int) {
 	d := &j.f.h.devices[i]
 	clear(level)
 	if d.need == 0 || d.to <= d.from {
-		return true
+		return
 	}
 	j.begin(d)
 	j.seekReward(i, rounds)
-	return j.f.fit(i, j.level, level)
+	for t := d.from; t < d.to; t++ {
+		if w := j.level[t]; w > 0 {
+			level[t] = min(max(int(math.Round(w/d.unit)), d.lo), d.hi)
+		}
+	}
 }
 
-// seekReward looks for the reward at which the device takes about what it needs and leaves that path in level. It starts at the last one that was
-// right for the device.
+// bid is what the device takes for a reward per level-slot, and what that costs without the reward.
+type bid struct{ at, got, cost float64 }
+
+// seekReward looks for the reward at which the device takes about what it needs and leaves the path that comes closest in level. It starts at the last
+// one that was right for the device. Of two bids that take too little and too much, the next reward is what a level-slot more costs between them: caps
+// make it jump by orders of magnitude.
 func (j *joint) seekReward(i, rounds int) {
-	d := j.d
-	need := float64(d.need)
-	miss := func(reward float64) float64 {
-		j.solve(reward)
-		return j.read(reward) - need
-	}
-	close := max(0.5, 0.02*need)
+	d, need := j.d, float64(j.d.need)
+	usual := d.unit * middle(j.f.h.pi)
 	at := j.last[i]
 	if at == 0 {
-		at = min(d.unit*middle(j.f.h.pi), d.shortEUR)
+		at = min(usual, d.shortEUR)
 		rounds *= 2
 	}
-	lo, hi := math.Inf(-1), math.Inf(1)
-	var missLo, missHi float64
-	step := 0.04 * d.unit * middle(j.f.h.pi)
+	lo, hi := bid{at: math.Inf(-1), cost: j.without}, bid{at: math.Inf(1)}
+	nearest := math.Inf(1)
 	for range rounds {
-		m := miss(at)
-		if math.Abs(m) <= close || at >= d.shortEUR && m <= 0 {
+		now := bid{at: at, cost: j.solve(at)}
+		now.got = j.read(at)
+		now.cost += at * now.got
+		miss := math.Abs(now.got - need)
+		if miss < nearest {
+			nearest, j.last[i] = miss, at
+			copy(j.nearest, j.level)
+		}
+		if miss <= max(0.5, 0.02*need) || at >= d.shortEUR && now.got < need {
 			break
 		}
-		if m < 0 {
-			lo, missLo = at, m
+		if now.got < need {
+			lo = now
 		} else {
-			hi, missHi = at, m
+			hi = now
 		}
 		switch {
-		case math.IsInf(hi, 1):
-			at, step = min(at+step, d.shortEUR), step*4
-		case math.IsInf(lo, -1):
-			at, step = at-step, step*4
+		case hi.at <= d.shortEUR:
+			at = (hi.cost - lo.cost) / (hi.got - lo.got)
+			if !(at > lo.at && at < hi.at) {
+				at = (max(lo.at, hi.at-usual) + hi.at) / 2
+			}
+		case at == j.last[i] && at < usual*10:
+			at = min(at+0.1*usual, d.shortEUR)
 		default:
-			part := min(max(-missLo/(missHi-missLo), 0.2), 0.8)
-			at = lo + (hi-lo)*part
+			at = d.shortEUR
 		}
 	}
-	j.last[i] = at
+	copy(j.level, j.nearest)
 }
 
 // middle is the mean of the prices.
@@ -329,36 +342,3 @@ func middle(v []float64) float64 {
 	return math.Abs(sum)/float64(max(1, len(v))) + 1e-9
 }
 
-// fit turns wished powers into whole levels that sum to the need, on the same slots: the lowest level everywhere, then one level at a time where the
-// wish is missed most.
-func (f *field) fit(i int, wish []float64, level []int) bool {
-	d := &f.h.devices[i]
-	got := 0
-	for t := d.from; t < d.to; t++ {
-		level[t] = 0
-		if wish[t] > 0 {
-			level[t] = min(max(int(math.Round(wish[t]/d.unit)), d.lo), d.hi)
-			got += level[t]
-		}
-	}
-	for got != d.need {
-		best, at, dir := math.Inf(1), -1, 1
-		if got > d.need {
-			dir = -1
-		}
-		for t := d.from; t < d.to; t++ {
-			if level[t] == 0 || level[t]+dir < d.lo || level[t]+dir > d.hi {
-				continue
-			}
-			if c := float64(dir)*(float64(level[t])-wish[t]/d.unit) + 1e-9*float64(t); c < best {
-				best, at = c, t
-			}
-		}
-		if at < 0 {
-			return false
-		}
-		level[at] += dir
-		got += dir
-	}
-	return true
-}

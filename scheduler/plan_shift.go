@@ -1,9 +1,6 @@
 package scheduler
 
-import (
-	"math"
-	"sort"
-)
+import "sort"
 
 // shift moves by levels of a switched device from one slot to another; either slot may thereby go off or on.
 type shift struct {
@@ -63,7 +60,8 @@ func (f *field) move(i int, m shift) {
 	f.add(m.to, float64(m.by)*d.unit, &d.share)
 }
 
-// shifts improves device i by shifts until none pays and tells whether any did.
+// shifts improves device i by shifts until none pays and tells whether any did. Where none pays under the present caps, it looks for one that makes the
+// excess over slightly lower caps cheaper: what takes load out of a peak pays only once the cap follows.
 func (s *search) shifts(i int) bool {
 	d := &s.h.devices[i]
 	if d.isProfile() || d.kind == KindThermal || d.need == 0 || d.hi == d.lo {
@@ -71,31 +69,39 @@ func (s *search) shifts(i int) bool {
 	}
 	better := false
 	for range 40 {
-		if s.over() {
-			break
-		}
-		s.trials++
-		own := s.f.ownCosts() + s.f.capCost()
-		var best shift
-		least := s.score.cost - 1e-6
-		for _, m := range s.f.promisingShifts(i) {
-			s.f.move(i, m)
-			if validRuns(d, s.f.draft.level[i]) {
-				if c := s.f.backward() + own; c < least {
-					least, best = c, m
-				}
-			}
-			s.f.move(i, shift{from: m.to, to: m.from, by: m.by})
-		}
-		if math.IsInf(least, 1) || best.by == 0 {
-			break
-		}
-		s.f.move(i, best)
-		if !s.keep() {
+		if s.over() || !s.shift(i, 1) && !(s.h.capEUR > 0 && s.shift(i, 0.99)) {
 			break
 		}
 		better = true
 	}
+	return better
+}
+
+// shift makes the shift of device i that pays most under caps of factor times the present ones, if it makes the plan cheaper.
+func (s *search) shift(i int, factor float64) bool {
+	if s.over() {
+		return false
+	}
+	s.trials++
+	for m, w := range s.caps {
+		s.f.capW[m] = max(s.h.freeW[m], w*factor)
+	}
+	var best shift
+	own := s.f.ownCosts()
+	least := s.f.backward() + own - 1e-6
+	for _, m := range s.f.promisingShifts(i) {
+		s.f.move(i, m)
+		if validRuns(&s.h.devices[i], s.f.draft.level[i]) {
+			if c := s.f.backward() + own; c < least {
+				least, best = c, m
+			}
+		}
+		s.f.move(i, shift{from: m.to, to: m.from, by: m.by})
+	}
+	if best.by != 0 {
+		s.f.move(i, best)
+	}
+	better := best.by != 0 && s.keep()
 	s.restore()
 	return better
 }

@@ -151,16 +151,17 @@ func (s *search) passes() int {
 	return work / (20 * max(1, s.h.n))
 }
 
+// respondJointly re-plans device i together with the battery; where that does not give the device what it needs, against the battery's present prices.
 func (s *search) respondJointly(i, rounds int) {
 	if s.j == nil {
 		s.j = newJoint(s.f)
 	}
-	was := append([]int(nil), s.f.draft.level[i]...)
 	s.f.put(i, -1)
-	if !s.j.respond(i, s.f.draft.level[i], rounds) {
-		copy(s.f.draft.level[i], was)
-	}
+	s.j.respond(i, s.f.draft.level[i], rounds)
 	s.f.put(i, 1)
+	if !s.f.fit(i) {
+		s.respond(i)
+	}
 }
 
 // take removes a device from the draft.
@@ -295,6 +296,9 @@ func (s *search) keep() bool {
 		return false
 	}
 	if s.h.capEUR > 0 && !s.thorough {
+		for m, w := range s.caps { // under the caps that the draft was made for, the least excess would look dearer than it is
+			s.f.capW[m] = max(s.f.capW[m], w)
+		}
 		if c := s.f.backward() + s.f.capCost() + own; !math.IsInf(c, 1) && c > s.score.cost+promising*math.Abs(s.score.cost) {
 			return false
 		}

@@ -15,9 +15,9 @@ type storage struct {
 
 // value is one convex function of the content.
 type value struct {
-	lo, cost float64
-	seg      []segment
-	ok       bool
+	lo, hi, cost float64 // domain, and the value at its lower end
+	seg          []segment
+	ok           bool
 }
 
 // limit sets the content limits.
@@ -79,7 +79,7 @@ func (h *house) atEnd(s *storage) value {
 	e := h.bat.EndValueEURPerKWh / 1000
 	list := append(s.room(1), segment{-e, s.max - s.min})
 	s.keep(1)
-	return value{lo: s.min, cost: -e * s.min, seg: list, ok: true}
+	return value{lo: s.min, hi: s.max, cost: -e * s.min, seg: list, ok: true}
 }
 
 // atStart is the cost of having the starting content before slot 0.
@@ -87,7 +87,7 @@ func (h *house) atStart() value {
 	if h.bat == nil {
 		return value{ok: true}
 	}
-	return value{lo: h.bat.StartWh, ok: true}
+	return value{lo: h.bat.StartWh, hi: h.bat.StartWh, ok: true}
 }
 
 // back is the value before a slot whose cost is c, from the value after it. dst is where its segments go.
@@ -100,7 +100,7 @@ func (s *storage) back(next *value, c *curve, dst []segment) value {
 		g := &c.seg[c.n-1-k]
 		turned[k] = segment{-g.slope, g.len}
 	}
-	return s.merge(next.lo-c.hi, next.cost+c.costHi, next.seg, turned[:c.n], dst)
+	return s.merge(next.lo-c.hi, next.hi-c.lo, next.cost+c.costHi, next.seg, turned[:c.n], dst)
 }
 
 // ahead is the cost to reach a content after a slot whose cost is c, from the cost to reach one before it.
@@ -108,47 +108,24 @@ func (s *storage) ahead(before *value, c *curve, dst []segment) value {
 	if !before.ok || !c.ok {
 		return value{}
 	}
-	return s.merge(before.lo+c.lo, before.cost+c.cost, before.seg, c.seg[:c.n], dst)
+	return s.merge(before.lo+c.lo, before.hi+c.hi, before.cost+c.cost, before.seg, c.seg[:c.n], dst)
 }
 
 // epsWh hides rounding at the content limits.
 const epsWh = 1e-7
 
-// merge is the function that begins at lo with cost and has the segments of a and b by rising slope, cut to the content limits.
-func (s *storage) merge(lo, cost float64, a, b, dst []segment) value {
+// merge is the function on lo..hi that begins with cost and has the segments of a and b by rising slope, cut to the content limits.
+func (s *storage) merge(lo, hi, cost float64, a, b, dst []segment) value {
 	if need := len(a) + len(b); cap(dst) < need {
 		dst = make([]segment, 0, need+need/2)
 	}
-	dst = dst[:cap(dst)]
-	n, i, j := 0, 0, 0
-	skip := s.min - lo // what still lies below the least content
-	room := s.max - max(lo, s.min)
-	for i < len(a) || j < len(b) {
-		var g segment
-		if j == len(b) || i < len(a) && a[i].slope <= b[j].slope {
-			g = a[i]
-			i++
-		} else {
-			g = b[j]
-			j++
+	dst = dst[:len(a)+len(b)]
+	n, i := 0, 0
+	for _, g := range b {
+		for i < len(a) && a[i].slope <= g.slope {
+			dst[n] = a[i]
+			n, i = n+1, i+1
 		}
-		if skip > 0 {
-			part := min(skip, g.len)
-			lo += part
-			cost += g.slope * part
-			skip -= part
-			if g.len -= part; g.len <= 0 {
-				continue
-			}
-		}
-		if g.len >= room {
-			if room > 0 {
-				dst[n] = segment{g.slope, room}
-				n++
-			}
-			break
-		}
-		room -= g.len
 		if n > 0 && dst[n-1].slope == g.slope {
 			dst[n-1].len += g.len
 			continue
@@ -156,8 +133,31 @@ func (s *storage) merge(lo, cost float64, a, b, dst []segment) value {
 		dst[n] = g
 		n++
 	}
-	s.work += i + j
-	return value{lo: lo, cost: cost, seg: dst[:n], ok: lo >= s.min-epsWh && lo <= s.max+epsWh}
+	dst = dst[:n+copy(dst[n:], a[i:])]
+	s.work += len(a) + len(b)
+	for lo < s.min && len(dst) > 0 {
+		g := &dst[0]
+		part := min(s.min-lo, g.len)
+		cost += g.slope * part
+		if part < g.len {
+			g.len -= part
+			lo = s.min
+			break
+		}
+		lo += part
+		dst = dst[1:]
+	}
+	for hi > s.max && len(dst) > 0 {
+		g := &dst[len(dst)-1]
+		if part := hi - s.max; part < g.len {
+			g.len -= part
+			hi = s.max
+			break
+		}
+		hi -= g.len
+		dst = dst[:len(dst)-1]
+	}
+	return value{lo: lo, hi: hi, cost: cost, seg: dst, ok: lo >= s.min-epsWh && lo <= s.max+epsWh}
 }
 
 // meet is the least sum of cost to get there and cost from there on, and the content where it is.

@@ -8,6 +8,14 @@ type swap struct {
 	cost    float64
 }
 
+// allowed tells whether every run is still long enough after the swap: a slot that joins the end of a run must not find that end gone.
+func (s swap) allowed(d *device, level []int) bool {
+	level[s.off], level[s.on] = level[s.on], level[s.off]
+	ok := validRuns(d, level)
+	level[s.off], level[s.on] = level[s.on], level[s.off]
+	return ok
+}
+
 // edges marks the slots that can leave a run (its ends, where the rest stays long enough) and those that can join one.
 func edges(d *device, level []int, leave, join []bool) {
 	clear(leave)
@@ -24,8 +32,9 @@ func edges(d *device, level []int, leave, join []bool) {
 		if first == 0 && d.firstRun > 0 {
 			least = d.firstRun
 		}
-		if t-first > least {
-			leave[first], leave[t-1] = true, true
+		leave[t-1] = t-first > least
+		if t-first > d.minOn { // without its first slot, a run from before slot 0 would be a new one
+			leave[first] = true
 		}
 		if first > d.from {
 			join[first-1] = true
@@ -120,10 +129,12 @@ func (f *field) swapFrom(d *device, a int, partner []bool, x int, leaves bool, b
 			c := f.curveWith(t, second, d)
 			end := f.w.ahead(&cur, &c, f.tmp[2][:0])
 			if cost, _ := meet(&end, &f.v.fn[t+1]); cost < best.cost {
+				sw := swap{t, a, cost}
 				if leaves {
-					*best = swap{a, t, cost}
-				} else {
-					*best = swap{t, a, cost}
+					sw = swap{a, t, cost}
+				}
+				if sw.allowed(d, f.draft.level[f.index(d)]) {
+					*best = sw
 				}
 			}
 		}
@@ -143,12 +154,11 @@ func (f *field) index(d *device) int {
 }
 
 // apply makes a swap; a second call takes it back.
-func (f *field) apply(i int, s swap) bool {
-	d, level := &f.h.devices[i], f.draft.level[i]
+func (f *field) apply(i int, s swap) {
+	level := f.draft.level[i]
 	f.put(i, -1)
 	level[s.off], level[s.on] = level[s.on], level[s.off]
 	f.put(i, 1)
-	return validRuns(d, level)
 }
 
 // swaps improves device i by swaps until none pays and tells whether any did.
@@ -172,7 +182,8 @@ func (s *search) swaps(i int) bool {
 			break
 		}
 		s.trials++
-		ok := s.f.apply(i, sw) && s.keep()
+		s.f.apply(i, sw)
+		ok := s.keep()
 		s.restore()
 		if !ok {
 			break
