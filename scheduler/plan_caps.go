@@ -1,6 +1,9 @@
 package scheduler
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A capacity tariff couples all slots through the peak. The search therefore plans under import caps: it looks for the lowest under which everything
 // fits, lowers them while that pays, and re-plans car, battery and appliances together under each.
@@ -168,25 +171,28 @@ func (s *search) together() {
 // makeRoom re-plans car i jointly with the battery and each appliance that could share its time.
 func (s *search) makeRoom(i int) {
 	car := &s.h.devices[i]
-	s.respondJointly(i, indicative)
-	s.f.put(i, -1)
-	reward := s.j.last[i]
-	for k := range s.h.devices {
-		a := &s.h.devices[k]
-		if !a.isProfile() || a.from >= car.to || a.to <= car.from {
-			continue
+	shares := func(a *device) bool { return a.isProfile() && a.from < car.to && a.to > car.from }
+	if car.need > 0 && slices.ContainsFunc(s.h.devices, func(a device) bool { return shares(&a) }) {
+		j := s.jointly()
+		s.f.put(i, -1)
+		j.begin(car)
+		j.seekReward(i, indicative)
+		for k := range s.h.devices {
+			if !shares(&s.h.devices[k]) {
+				continue
+			}
+			s.f.put(k, -1)
+			was := s.f.draft.start[k]
+			j.begin(car)
+			j.solve(j.last[i])
+			j.place(k)
+			if s.f.draft.start[k] < 0 {
+				s.f.draft.start[k] = was
+			}
+			s.f.put(k, 1)
 		}
-		s.f.put(k, -1)
-		was := s.f.draft.start[k]
-		s.j.begin(car)
-		s.j.solve(reward)
-		s.j.place(k)
-		if s.f.draft.start[k] < 0 {
-			s.f.draft.start[k] = was
-		}
-		s.f.put(k, 1)
+		s.f.put(i, 1)
 	}
-	s.f.put(i, 1)
 	s.respondJointly(i, decisive)
 }
 

@@ -1,6 +1,9 @@
 package scheduler
 
-import "math"
+import (
+	"math"
+	"sort"
+)
 
 // change adds by levels to slots from..from+len-1 of a switched device, or takes them away.
 type change struct {
@@ -8,8 +11,9 @@ type change struct {
 	each          float64 // cost per level-slot
 }
 
-// fit makes the levels of device i sum to its need: one change at a time, the one that costs least per level-slot or saves most, each re-costed exactly
-// with the battery's answer. Runs stay long enough. It tells whether it got there.
+// fit makes the levels of device i sum to its need, by the changes that cost least per level-slot or save most. Each is re-costed exactly with the
+// battery's answer; as they get in each other's way, no more than half of what is missing is made at a time. Runs stay long enough. It tells whether it
+// got there.
 func (f *field) fit(i int) bool {
 	d, level := &f.h.devices[i], f.draft.level[i]
 	miss := d.need
@@ -18,65 +22,85 @@ func (f *field) fit(i int) bool {
 	}
 	for range maxFits {
 		if miss == 0 {
-			return true
+			break
 		}
-		c, ok := f.cheapestChange(i, miss)
-		if !ok {
+		half, made := abs(miss)/2, false
+		for _, c := range f.changes(i, miss) {
+			if rest := abs(miss) - abs(c.len*c.by); made && rest < half {
+				break
+			}
+			if f.change(d, level, c) {
+				miss -= c.len * c.by
+				made = true
+			}
+		}
+		if !made {
 			return false
-		}
-		for t := c.from; t < c.from+c.len; t++ {
-			level[t] += c.by
-			f.add(t, float64(c.by)*d.unit, &d.share)
-			miss -= c.by
 		}
 	}
 	return miss == 0
 }
 
-// maxFits bounds the changes of one fit.
-const maxFits = 60
+// maxFits bounds the rounds of one fit.
+const maxFits = 30
 
-// cheapestChange finds the change of device i that brings it nearer to its need, of which it misses levels (or has too many), for the least money.
-func (f *field) cheapestChange(i, miss int) (best change, ok bool) {
+func abs(x int) int { return max(x, -x) }
+
+// change makes c unless the runs would be too short.
+func (f *field) change(d *device, level []int, c change) bool {
+	for t := c.from; t < c.from+c.len; t++ {
+		level[t] += c.by
+	}
+	ok := validRuns(d, level)
+	for t := c.from; t < c.from+c.len; t++ {
+		if ok {
+			f.add(t, float64(c.by)*d.unit, &d.share)
+		} else {
+			level[t] -= c.by
+		}
+	}
+	return ok
+}
+
+// changes lists what brings device i, which misses levels or has too many, nearer to its need, the cheapest first; no two of them touch the same slot.
+func (f *field) changes(i, miss int) []change {
 	d, level := &f.h.devices[i], f.draft.level[i]
 	leave, join := make([]bool, f.h.n), make([]bool, f.h.n)
 	edges(d, level, leave, join)
 	base := f.backward()
 	f.forward()
+	var out []change
 	extra := make([]float64, d.minOn)
-	best.each = math.Inf(1)
 	try := func(from, length, by int, own float64) {
 		for k := range length {
 			extra[k] = float64(by) * d.unit
 		}
-		gain := math.Abs(float64(by * length))
-		if each := (f.replaced(from, extra[:length], d) - base + own) / gain; each < best.each {
-			best, ok = change{from, length, by, each}, true
+		each := (f.replaced(from, extra[:length], d) - base + own) / float64(abs(by*length))
+		if !math.IsInf(each, 1) {
+			out = append(out, change{from, length, by, each})
 		}
 	}
 	for t := d.from; t < d.to; t++ {
-		a := level[t]
+		a, stride := level[t], 1+abs(miss)/16 // few where little is missing
 		switch {
 		case miss < 0 && a > d.lo:
-			try(t, 1, max(-(a-d.lo), miss, -stride(miss)), 0)
-		case miss < 0 && leave[t]:
+			try(t, 1, -min(a-d.lo, stride, -miss), 0)
+		case miss < 0 && leave[t]: // perhaps more than is too many: then the rest is added again
 			try(t, 1, -a, 0)
 		case miss > 0 && a > 0 && a < d.hi:
-			try(t, 1, min(d.hi-a, stride(miss)), 0)
+			try(t, 1, min(d.hi-a, stride), 0)
 		case miss >= d.lo && a == 0 && join[t]:
 			try(t, 1, d.lo, 0)
-		case miss >= d.lo*d.minOn && a == 0 && f.free(d, level, t):
+		case miss >= d.lo*d.minOn && a == 0 && f.off(d, level, t):
 			try(t, d.minOn, d.lo, d.startEUR)
 		}
 	}
-	return best, ok
+	sort.SliceStable(out, func(a, b int) bool { return out[a].each < out[b].each })
+	return out
 }
 
-// stride is by how many levels a slot changes at a time: few where little is missing.
-func stride(miss int) int { return 1 + max(miss, -miss)/16 }
-
-// free tells whether a shortest run of device d has room from slot t on.
-func (f *field) free(d *device, level []int, t int) bool {
+// off tells whether a shortest run of device d has room from slot t on.
+func (f *field) off(d *device, level []int, t int) bool {
 	for k := range d.minOn {
 		if t+k >= d.to || level[t+k] != 0 {
 			return false

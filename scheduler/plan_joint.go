@@ -341,4 +341,3 @@ func middle(v []float64) float64 {
 	}
 	return math.Abs(sum)/float64(max(1, len(v))) + 1e-9
 }
-

@@ -11,7 +11,7 @@ const (
 	plainEffort = 300
 	loadEffort  = 100
 	mostEffort  = 1200
-	peakEffort  = 1500 // and twice as much again for a second month
+	peakEffort  = 1000 // for each month
 	warmShare   = 6    // a plan that begins with a former one takes a sixth
 )
 
@@ -25,7 +25,7 @@ func Solve(p *Problem, opt Options) (*Plan, error) {
 	if opt.Budget == 0 && opt.Iterations == 0 {
 		opt.Iterations = min(plainEffort+loadEffort*len(p.Loads), mostEffort)
 		if p.Limits.Capacity != nil {
-			opt.Iterations = peakEffort * (2*len(h.freeW) - 1)
+			opt.Iterations = peakEffort * len(h.freeW)
 		}
 		if opt.Warm != nil {
 			opt.Iterations /= warmShare
@@ -151,13 +151,18 @@ func (s *search) passes() int {
 	return work / (20 * max(1, s.h.n))
 }
 
-// respondJointly re-plans device i together with the battery; where that does not give the device what it needs, against the battery's present prices.
-func (s *search) respondJointly(i, rounds int) {
+// jointly is the planner of one device and the battery together.
+func (s *search) jointly() *joint {
 	if s.j == nil {
 		s.j = newJoint(s.f)
 	}
+	return s.j
+}
+
+// respondJointly re-plans device i together with the battery; where that does not give the device what it needs, against the battery's present prices.
+func (s *search) respondJointly(i, rounds int) {
 	s.f.put(i, -1)
-	s.j.respond(i, s.f.draft.level[i], rounds)
+	s.jointly().respond(i, s.f.draft.level[i], rounds)
 	s.f.put(i, 1)
 	if !s.f.fit(i) {
 		s.respond(i)

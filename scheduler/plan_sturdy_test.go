@@ -51,7 +51,7 @@ func TestSolveIsSturdy(t *testing.T) {
 			}
 			regrets = append(regrets, (plan.Cost-ref.Cost)*100)
 		}
-		took := float64((cpu()-begun).Microseconds()) / 1000 / float64(*sturdy)
+		took := float64((cpu() - begun).Microseconds()) / 1000 / float64(*sturdy)
 		slices.Sort(regrets)
 		mean := 0.
 		for _, r := range regrets {
