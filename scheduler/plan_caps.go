@@ -25,7 +25,10 @@ func (s *search) underCaps() {
 		s.descend()
 		s.lowerPeaks()
 	}
-	s.pairs()
+	s.around()
+	if !slices.ContainsFunc(s.h.devices, func(d device) bool { return d.kind == KindEVSE }) { // beside a car each has been made room for
+		s.pairs()
+	}
 }
 
 // firstCaps looks for the lowest import caps, in multiples of what is free, under which everything fits.
@@ -136,6 +139,21 @@ func (s *search) lowerPeaks() {
 	}
 }
 
+// around plans everything anew under caps close to the best ones: another cap is another start.
+func (s *search) around() {
+	for m := range s.caps {
+		for _, factor := range [...]float64{0.98, 1.02, 0.96, 1} {
+			if s.over() {
+				return
+			}
+			if s.underCap(m, s.caps[m]*factor) {
+				s.descend()
+				s.polish()
+			}
+		}
+	}
+}
+
 // underCap plans everything anew under a given cap of one month.
 func (s *search) underCap(m int, capW float64) bool {
 	if capW < s.h.freeW[m] {
@@ -172,7 +190,7 @@ func (s *search) together() {
 func (s *search) makeRoom(i int) {
 	car := &s.h.devices[i]
 	shares := func(a *device) bool { return a.isProfile() && a.from < car.to && a.to > car.from }
-	if car.need > 0 && slices.ContainsFunc(s.h.devices, func(a device) bool { return shares(&a) }) {
+	if car.need > 0 && car.to > car.from && slices.ContainsFunc(s.h.devices, func(a device) bool { return shares(&a) }) {
 		j := s.jointly()
 		s.f.put(i, -1)
 		j.begin(car)
@@ -185,7 +203,7 @@ func (s *search) makeRoom(i int) {
 			was := s.f.draft.start[k]
 			j.begin(car)
 			j.solve(j.last[i])
-			j.place(k)
+			j.place(k, j.last[i])
 			if s.f.draft.start[k] < 0 {
 				s.f.draft.start[k] = was
 			}

@@ -23,6 +23,8 @@ type joint struct {
 	way     []value
 	flexNow flex
 	last    []float64 // reward by device
+	worth   []float64 // price of content in the device's window by the last read
+	price   []float64 // and of the whole horizon
 	nearest []float64 // level of the reward that came closest to the need
 	without float64   // cost without the device
 }
@@ -34,7 +36,8 @@ type point struct{ s, v float64 }
 
 func newJoint(f *field) *joint {
 	return &joint{
-		f: f, on: make([]curve, f.h.n), level: make([]float64, f.h.n), nearest: make([]float64, f.h.n), last: make([]float64, len(f.h.devices)),
+		f: f, on: make([]curve, f.h.n), level: make([]float64, f.h.n), nearest: make([]float64, f.h.n),
+		worth: make([]float64, f.h.n), price: make([]float64, f.h.n), last: make([]float64, len(f.h.devices)),
 		tmp: [2][]segment{make([]segment, 0, 1024), make([]segment, 0, 1024)},
 	}
 }
@@ -207,18 +210,18 @@ func (j *joint) read(reward float64) float64 {
 	fl := j.flex(reward)
 	run, got := 0, 0.
 	clear(j.level)
-	try := func(c *curve, next *value) (float64, float64) {
+	try := func(c *curve, next *value) (cost, u, worth float64) {
 		if !c.ok || !next.ok {
-			return math.Inf(1), 0
+			return math.Inf(1), 0, 0
 		}
-		u, cost, _ := step(s, next, c)
-		return cost + next.at(s+u), u
+		u, cost, worth = step(s, next, c)
+		return cost + next.at(s+u), u, worth
 	}
 	for t := d.from; t < d.to; t++ {
 		next := j.fn[(t+1)*st : (t+2)*st]
 		stay, u := math.Inf(1), 0.
 		if run == 0 || run == m {
-			stay, u = try(&j.f.curves[t], &next[0])
+			stay, u, j.worth[t] = try(&j.f.curves[t], &next[0])
 		}
 		to, extra := min(run+1, m), 0.
 		if run == 0 {
@@ -227,8 +230,8 @@ func (j *joint) read(reward float64) float64 {
 				to, extra = min(m-d.firstRun+1, m), 0
 			}
 		}
-		if on, v := try(&j.on[t], &next[to]); on+extra < stay {
-			u = v
+		if on, v, worth := try(&j.on[t], &next[to]); on+extra < stay {
+			u, j.worth[t] = v, worth
 			b := 0.
 			if h.bat != nil {
 				b = h.power(u)

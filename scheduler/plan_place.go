@@ -1,9 +1,13 @@
 package scheduler
 
-import "math"
+import (
+	"math"
+	"slices"
+	"sort"
+)
 
-// forward computes, for the reward of the last solve, the cost to reach each content in each run state from the device's window on.
-func (j *joint) forward() {
+// forward computes, for the reward of the last solve, the cost to reach each content in each run state from the device's window to boundary last.
+func (j *joint) forward(last int) {
 	h, d, st := j.f.h, j.d, j.states
 	j.ahead.reset(h)
 	j.reach = grow(j.reach, (h.n+1)*st)
@@ -11,7 +15,7 @@ func (j *joint) forward() {
 		j.reach[d.from*st+k] = value{}
 	}
 	j.reach[d.from*st] = j.f.w.fn[d.from]
-	for t := d.from; t < h.n; t++ {
+	for t := d.from; t < last; t++ {
 		j.stepAhead(&j.ahead, t, &j.f.curves[t], &j.on[t], j.reach[t*st:(t+1)*st], j.reach[(t+1)*st:(t+2)*st])
 	}
 }
@@ -84,29 +88,74 @@ func (j *joint) moved(s *storage, cur *value, c *curve, extra float64) value {
 }
 
 // place puts appliance i, whose load has been taken out, where it is cheapest when device and battery both make room for it. solve must have run
-// for the loads without either.
-func (j *joint) place(i int) {
+// for the loads without either and for this reward.
+func (j *joint) place(i int, reward float64) {
 	f, h, st := j.f, j.f.h, j.states
 	a := &h.devices[i]
-	j.forward()
-	j.before(a.from)
-	if cap(j.way) < 2*st {
-		j.way = make([]value, 2*st)
+	starts := j.promisingStarts(a, reward)
+	f.draft.start[i] = -1
+	if len(starts) == 0 {
+		return
 	}
-	best, at := math.Inf(1), -1
-	try := func(s int) {
-		late := float64(max(0, s+len(a.profile)-a.to)) * h.penalty.LateEURPerSlot
-		if s < a.from || s+len(a.profile) > h.n || late > 0 && at >= 0 {
-			return
-		}
-		if cost := j.startingAt(s, a) + late; cost < best-costUnit/2 {
-			best, at = cost, s
+	j.forward(slices.Max(starts))
+	j.before(slices.Min(starts))
+	j.way = grow(j.way, 2*st)
+	best := math.Inf(1)
+	for _, s := range starts {
+		if cost := j.startingAt(s, a) + h.late(a, s); cost < best-costUnit/2 {
+			best, f.draft.start[i] = cost, s
 		}
 	}
+}
+
+// late is what it costs to start appliance a in slot s too late for its deadline.
+func (h *house) late(a *device, s int) float64 {
+	return float64(max(0, s+len(a.profile)-a.to)) * h.penalty.LateEURPerSlot
+}
+
+// mostStarts is how many starts of an appliance are worked out exactly.
+const mostStarts = 12
+
+// promisingStarts lists, in the order of time, the starts of appliance a that cost least at the battery's present prices.
+func (j *joint) promisingStarts(a *device, reward float64) []int {
+	f, h := j.f, j.f.h
+	j.read(reward)
+	copy(j.price, f.follow().worth)
+	copy(j.price[j.d.from:j.d.to], j.worth[j.d.from:j.d.to])
+	most := slices.Max(a.profile)
+	part := make([][2]float64, h.n) // what half of the most and all of it cost more in each slot
+	for t := a.from; t < h.n; t++ {
+		none := j.leastAt(t, 0, a)
+		part[t] = [2]float64{j.leastAt(t, most/2, a) - none, j.leastAt(t, most, a) - none}
+	}
+	var out []int
+	guess := make([]float64, h.n)
 	for s := a.from; s+len(a.profile) <= h.n; s++ {
-		try(s)
+		guess[s] = h.late(a, s)
+		for k, w := range a.profile {
+			x, p := 2*w/most, &part[s+k]
+			guess[s] += p[0]*min(x, 1) + (p[1]-p[0])*max(x-1, 0)
+		}
+		out = append(out, s)
 	}
-	f.draft.start[i] = at
+	sort.SliceStable(out, func(x, y int) bool { return guess[out[x]] < guess[out[y]] })
+	out = out[:min(len(out), mostStarts)]
+	sort.Ints(out)
+	return out
+}
+
+// leastAt is the least cost of slot t with w W more of appliance a when the battery keeps its prices and the device its choice.
+func (j *joint) leastAt(t int, w float64, a *device) float64 {
+	j.f.add(t, w, &a.share)
+	defer j.f.add(t, -w, &a.share)
+	c := j.f.curveAt(t)
+	if t >= j.d.from && t < j.d.to && j.level[t] > 0 {
+		c = j.onCurve(t, j.flexNow)
+	}
+	if !c.ok {
+		return 1e6
+	}
+	return c.least(j.price[t])
 }
 
 // startingAt is the least cost when appliance a starts in slot s, device and battery answering.

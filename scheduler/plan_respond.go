@@ -90,6 +90,11 @@ func (f *field) priceOf(t int, w float64, d *device, worth float64) float64 {
 	if !c.ok {
 		return math.Inf(1)
 	}
+	return c.least(worth)
+}
+
+// least is the least of the slot's cost less what the change of content is worth.
+func (c *curve) least(worth float64) float64 {
 	v := c.cost - worth*c.lo
 	for k := range c.n {
 		g := &c.seg[k]
