@@ -48,7 +48,7 @@ func (d *dual) value() float64 {
 	h, f := d.f.h, d.f
 	v := &f.v
 	for t := h.n - 1; t >= 0; t-- {
-		f.curves[t] = h.curveOf(t, 0, &f.phase[t], math.Inf(1), d.flexAt(t))
+		h.curveOf(&f.curves[t], t, 0, &f.phase[t], math.Inf(1), d.flexAt(t))
 		v.backTo(t, &f.curves[t])
 	}
 	w := h.atStart()

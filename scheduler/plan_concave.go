@@ -89,7 +89,8 @@ func (f *field) trueCost(t int, u float64) float64 {
 		if x < p.lo-epsW || x > p.hi()+epsW {
 			continue
 		}
-		c := h.contentCurve(&p, h.free[t]+f.load[t], b, b)
+		var c curve
+		h.contentCurve(&c, &p, h.free[t]+f.load[t], b, b)
 		cost = min(cost, c.cost)
 	}
 	return cost

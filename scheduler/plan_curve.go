@@ -29,15 +29,16 @@ const epsW = 1e-6
 
 // curveOf builds the cost of slot t for a fixed load in W (and its parts per phase where fuses are per phase), a cap on the import and flexible
 // load on top.
-func (h *house) curveOf(t int, load float64, phase *[3]float64, capW float64, f flex) curve {
-	return h.curveOn(side{}, t, load, phase, capW, f)
+func (h *house) curveOf(c *curve, t int, load float64, phase *[3]float64, capW float64, f flex) {
+	h.curveOn(c, side{}, t, load, phase, capW, f)
 }
 
 // curveOn is curveOf on one side of the slot's concave corners.
-func (h *house) curveOn(on side, t int, load float64, phase *[3]float64, capW float64, f flex) curve {
+func (h *house) curveOn(c *curve, on side, t int, load float64, phase *[3]float64, capW float64, f flex) {
 	var p pieces
+	c.ok = false
 	if !h.gridPieces(&p, on, t, capW, f) {
-		return curve{}
+		return
 	}
 	x0 := h.free[t] + load
 	bmin, bmax := 0., 0.
@@ -45,7 +46,7 @@ func (h *house) curveOn(on side, t int, load float64, phase *[3]float64, capW fl
 		bmin, bmax = -h.bat.MaxDischargeW, h.bat.MaxChargeW
 	}
 	if h.phased && !h.phaseRange(t, phase, &bmin, &bmax) {
-		return curve{}
+		return
 	}
 	bmin, bmax = max(bmin, p.lo-x0), min(bmax, p.hi()-x0)
 	switch {
@@ -56,11 +57,11 @@ func (h *house) curveOn(on side, t int, load float64, phase *[3]float64, capW fl
 	}
 	if bmin > bmax {
 		if bmin > bmax+epsW {
-			return curve{}
+			return
 		}
 		bmin = bmax
 	}
-	return h.contentCurve(&p, x0, bmin, bmax)
+	h.contentCurve(c, &p, x0, bmin, bmax)
 }
 
 // phaseRange narrows the battery's power to what the fuses leave beside the loads.
@@ -181,17 +182,11 @@ func (h *house) maxDischarge() float64 {
 }
 
 // contentCurve cuts the pieces to the battery's power range and turns power into change of content, with wear and losses.
-func (h *house) contentCurve(p *pieces, x0, bmin, bmax float64) curve {
-	c := curve{ok: true, hulled: p.hulled}
+func (h *house) contentCurve(c *curve, p *pieces, x0, bmin, bmax float64) {
+	c.n, c.ok, c.hulled = 0, true, p.hulled
 	charge, discharge := 0., 0.
 	if h.bat != nil {
 		charge, discharge = slotHours*h.bat.ChargeEfficiency, slotHours/h.bat.DischargeEfficiency
-	}
-	content := func(b float64) float64 {
-		if b > 0 {
-			return b * charge
-		}
-		return b * discharge
 	}
 	// Walk to bmin.
 	x, i := p.lo, 0
@@ -212,7 +207,10 @@ func (h *house) contentCurve(p *pieces, x0, bmin, bmax float64) curve {
 		c.cost += p.seg[i].slope * d
 		left -= d
 	}
-	c.lo = content(bmin)
+	c.lo = bmin * discharge
+	if bmin > 0 {
+		c.lo = bmin * charge
+	}
 	for b := bmin; i < p.n && b < bmax; {
 		step := min(left, bmax-b)
 		if b < 0 {
@@ -235,7 +233,6 @@ func (h *house) contentCurve(p *pieces, x0, bmin, bmax float64) curve {
 		c.hi += c.seg[k].len
 		c.costHi += c.seg[k].slope * c.seg[k].len
 	}
-	return c
 }
 
 // push appends a segment; slopes that fall make the function non-convex and are replaced by the hull.

@@ -86,19 +86,19 @@ func (f *field) adopt(d *draft) {
 	}
 }
 
-func (f *field) curveAt(t int) curve {
-	return f.h.curveOn(f.sides[t], t, f.load[t], &f.phase[t], f.capW[f.h.month[t]], flex{})
+func (f *field) curveAt(c *curve, t int) {
+	f.h.curveOn(c, f.sides[t], t, f.load[t], &f.phase[t], f.capW[f.h.month[t]], flex{})
 }
 
 // curveWith is the curve of a slot with w W more of a device.
-func (f *field) curveWith(t int, w float64, d *device) curve {
+func (f *field) curveWith(c *curve, t int, w float64, d *device) {
 	phase := f.phase[t]
 	if f.h.phased {
 		for k := range 3 {
 			phase[k] += w * d.share[k]
 		}
 	}
-	return f.h.curveOf(t, f.load[t]+w, &phase, f.capW[f.h.month[t]], flex{})
+	f.h.curveOf(c, t, f.load[t]+w, &phase, f.capW[f.h.month[t]], flex{})
 }
 
 // backward computes the value functions from the end and returns the least grid, wear and end cost. Slots behind the last one that has changed
@@ -108,7 +108,7 @@ func (f *field) backward() float64 {
 	renew := false
 	for t := h.n - 1; t >= 0; t-- {
 		if f.stale(t) {
-			f.curves[t] = f.curveAt(t)
+			f.curveAt(&f.curves[t], t)
 			f.current = min(f.current, t)
 			renew = true
 		}
@@ -217,10 +217,11 @@ func (f *field) peak() float64 {
 
 // replaced is the exact cost when slots from..from+len(extra) carry extra W of device d on top; forward and backward must be current.
 func (f *field) replaced(from int, extra []float64, d *device) float64 {
+	var c curve
 	cur := f.w.fn[from]
 	side := 0
 	for k, w := range extra {
-		c := f.curveWith(from+k, w, d)
+		f.curveWith(&c, from+k, w, d)
 		next := f.w.ahead(&cur, &c, f.tmp[side][:0])
 		if !next.ok {
 			return math.Inf(1)

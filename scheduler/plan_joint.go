@@ -14,9 +14,8 @@ type joint struct {
 	fn      []value // (n+1)·states
 	on      []curve
 	level   []float64 // W taken in each slot
-	pts     [2][]point
 	tmp     [2][]segment
-	hull    [1024]point
+	hull    []corner
 	ahead   storage // cost to reach, with reach
 	reach   []value
 	try     storage // scratch of one candidate
@@ -32,7 +31,8 @@ type joint struct {
 // coarse is the difference of slopes in EUR per Wh below which two pieces become one: it keeps the lists short at no loss that matters to a search.
 const coarse = 2e-7
 
-type point struct{ s, v float64 }
+// corner is a point of a piecewise linear function: content, value, and the slope that leads to it.
+type corner struct{ s, v, slope float64 }
 
 func newJoint(f *field) *joint {
 	return &joint{
@@ -68,7 +68,7 @@ func (j *joint) solve(reward float64) float64 {
 	for t := d.to - 1; t >= d.from; t-- {
 		now, next := j.fn[t*st:(t+1)*st], j.fn[(t+1)*st:(t+2)*st]
 		j.store.back1(&next[0], &j.f.curves[t], &now[0])
-		j.on[t] = j.onCurve(t, fl)
+		j.onCurve(&j.on[t], t, fl)
 		off := now[0]
 		for k := 1; k < m; k++ {
 			j.store.back1(&next[k+1], &j.on[t], &now[k])
@@ -92,7 +92,7 @@ func (j *joint) solve(reward float64) float64 {
 }
 
 // onCurve is the slot's cost with the device on at its best level. Where fuses are per phase the battery keeps to what the lowest level leaves.
-func (j *joint) onCurve(t int, fl flex) curve {
+func (j *joint) onCurve(c *curve, t int, fl flex) {
 	phase := j.f.phase[t]
 	if j.f.h.phased {
 		for k := range 3 {
@@ -107,10 +107,11 @@ func (j *joint) onCurve(t int, fl flex) curve {
 			phase[k] += fl.lo * j.d.share[k]
 		}
 		if fl.hi < fl.lo {
-			return curve{}
+			c.ok = false
+			return
 		}
 	}
-	return j.f.h.curveOf(t, j.f.load[t], &phase, j.f.capW[j.f.h.month[t]], fl)
+	j.f.h.curveOf(c, t, j.f.load[t], &phase, j.f.capW[j.f.h.month[t]], fl)
 }
 
 // lower is the convex lower hull of two convex functions.
@@ -125,42 +126,12 @@ func (j *joint) lowerIn(s *storage, a, b *value) value {
 	case !a.ok:
 		return s.copied(b)
 	}
-	pa, pb := a.points(j.pts[0][:0]), b.points(j.pts[1][:0])
-	j.pts[0], j.pts[1] = pa, pb
-	n := len(pa) + len(pb)
-	s.work += 2 * n
-	seg := s.room(n)
-	s.keep(n)
-	hull := j.hull[:]
-	k := 0
-	add := func(p point) {
-		if k > 0 && p.s-hull[k-1].s < 1e-9 {
-			if p.v >= hull[k-1].v {
-				return
-			}
-			k--
-		}
-		for k >= 2 && (hull[k-1].v-hull[k-2].v)*(p.s-hull[k-2].s) >= (p.v-hull[k-2].v)*(hull[k-1].s-hull[k-2].s) {
-			k--
-		}
-		if k < len(hull) {
-			hull[k] = p
-			k++
-		}
-	}
-	ia, ib := 0, 0
-	for ia < len(pa) || ib < len(pb) {
-		if ib == len(pb) || ia < len(pa) && pa[ia].s <= pb[ib].s {
-			add(pa[ia])
-			ia++
-		} else {
-			add(pb[ib])
-			ib++
-		}
-	}
-	for i := 1; i < k; i++ {
-		w := hull[i].s - hull[i-1].s
-		slope := (hull[i].v - hull[i-1].v) / w
+	hull := j.corners(a, b)
+	seg := s.room(len(hull))
+	s.keep(len(hull))
+	s.work += 2 * (len(a.seg) + len(b.seg) + 2)
+	for i := 1; i < len(hull); i++ {
+		w, slope := hull[i].s-hull[i-1].s, hull[i].slope
 		if n := len(seg); n > 0 && slope-seg[n-1].slope < coarse {
 			last := &seg[n-1]
 			last.slope = (last.slope*last.len + slope*w) / (last.len + w)
@@ -169,7 +140,48 @@ func (j *joint) lowerIn(s *storage, a, b *value) value {
 		}
 		seg = append(seg, segment{slope, w})
 	}
-	return value{lo: hull[0].s, hi: hull[k-1].s, cost: hull[0].v, seg: seg, ok: true}
+	return value{lo: hull[0].s, hi: hull[len(hull)-1].s, cost: hull[0].v, seg: seg, ok: true}
+}
+
+// corners is the lower convex hull of the corners of two functions.
+func (j *joint) corners(a, b *value) []corner {
+	hull := j.hull[:0]
+	pa, pb := corner{s: a.lo, v: a.cost}, corner{s: b.lo, v: b.cost}
+	for ia, ib := 0, 0; ia <= len(a.seg) || ib <= len(b.seg); {
+		var p corner
+		if ib > len(b.seg) || ia <= len(a.seg) && pa.s <= pb.s {
+			p = pa
+			pa, ia = a.next(pa, ia), ia+1
+		} else {
+			p = pb
+			pb, ib = b.next(pb, ib), ib+1
+		}
+		k := len(hull)
+		if k > 0 && p.s-hull[k-1].s < 1e-9 {
+			if p.v >= hull[k-1].v {
+				continue
+			}
+			k--
+		}
+		for ; k > 0; k-- {
+			p.slope = (p.v - hull[k-1].v) / (p.s - hull[k-1].s)
+			if k == 1 || p.slope > hull[k-1].slope {
+				break
+			}
+		}
+		hull = append(hull[:k], p)
+	}
+	j.hull = hull
+	return hull
+}
+
+// next is the corner after p, which begins segment i.
+func (v *value) next(p corner, i int) corner {
+	if i >= len(v.seg) {
+		return p
+	}
+	g := &v.seg[i]
+	return corner{s: p.s + g.len, v: p.v + g.slope*g.len}
 }
 
 func (s *storage) copied(a *value) value {
@@ -178,17 +190,6 @@ func (s *storage) copied(a *value) value {
 	out := *a
 	out.seg = append(seg, a.seg...)
 	return out
-}
-
-func (v *value) points(dst []point) []point {
-	p := point{v.lo, v.cost}
-	dst = append(dst, p)
-	for _, g := range v.seg {
-		p.s += g.len
-		p.v += g.slope * g.len
-		dst = append(dst, p)
-	}
-	return dst
 }
 
 // at is the function's value at content s; +Inf outside.

@@ -148,9 +148,11 @@ func (j *joint) promisingStarts(a *device, reward float64) []int {
 func (j *joint) leastAt(t int, w float64, a *device) float64 {
 	j.f.add(t, w, &a.share)
 	defer j.f.add(t, -w, &a.share)
-	c := j.f.curveAt(t)
+	var c curve
 	if t >= j.d.from && t < j.d.to && j.level[t] > 0 {
-		c = j.onCurve(t, j.flexNow)
+		j.onCurve(&c, t, j.flexNow)
+	} else {
+		j.f.curveAt(&c, t)
 	}
 	if !c.ok {
 		return 1e6
@@ -160,6 +162,7 @@ func (j *joint) leastAt(t int, w float64, a *device) float64 {
 
 // startingAt is the least cost when appliance a starts in slot s, device and battery answering.
 func (j *joint) startingAt(s int, a *device) float64 {
+	var off, on curve
 	f, st := j.f, j.states
 	j.try.reset(f.h)
 	cur, next := j.way[:st], j.way[st:2*st]
@@ -169,10 +172,9 @@ func (j *joint) startingAt(s int, a *device) float64 {
 	for k, w := range a.profile {
 		t := s + k
 		f.add(t, w, &a.share)
-		off := f.curveAt(t)
-		on := off
+		f.curveAt(&off, t)
 		if t >= j.d.from && t < j.d.to {
-			on = j.onCurve(t, j.flexNow)
+			j.onCurve(&on, t, j.flexNow)
 		}
 		f.add(t, -w, &a.share)
 		j.stepAhead(&j.try, t, &off, &on, cur, next)

@@ -64,11 +64,10 @@ func (s *search) whyProfile(w *hub.Why, c clock, i int) {
 		return
 	}
 	s.restore()
-	was := s.f.settle(math.Inf(1))
 	s.f.put(i, -1)
 	s.f.draft.start[i] = d.from
 	s.f.put(i, 1)
-	s.compare(w, c, d.from, s.f.settle(math.Inf(1))-was)
+	s.compare(w, c, d.from, s.f.settle(math.Inf(1))-s.settled)
 }
 
 // compare notes what it would cost to begin in slot from instead.
@@ -112,7 +111,7 @@ func (s *search) whyRuns(w *hub.Why, c clock, i int) {
 		return
 	}
 	s.restore()
-	was := s.f.settle(math.Inf(1)) + s.h.ownCost(i, level, 0)
+	was := s.settled + s.h.ownCost(i, level, 0)
 	s.f.put(i, -1)
 	soonest(d, s.f.draft.level[i])
 	s.f.put(i, 1)

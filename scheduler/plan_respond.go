@@ -86,7 +86,8 @@ func between(row []float64, a, b int, price func(int) float64) {
 }
 
 func (f *field) priceOf(t int, w float64, d *device, worth float64) float64 {
-	c := f.curveWith(t, w, d)
+	var c curve
+	f.curveWith(&c, t, w, d)
 	if !c.ok {
 		return math.Inf(1)
 	}

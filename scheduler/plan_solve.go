@@ -44,6 +44,8 @@ func Solve(p *Problem, opt Options) (*Plan, error) {
 
 // reasons says in plan, which is the search's best, why each load runs when it does.
 func (s *search) reasons(p *Problem, plan *Plan) {
+	s.restore()
+	s.settled = s.f.settle(math.Inf(1))
 	for i := range p.Loads {
 		entry := plan.Loads[p.Loads[i].ID]
 		entry.Why = s.why(p, i)
@@ -91,6 +93,7 @@ type search struct {
 	swapped  []int // and by swaps
 	thorough bool  // work out the peaks of every draft
 	dual     *dual // made when it is first needed
+	settled  float64 // cost of grid, battery and peak of the best draft
 	proven   bool  // every alternative has been ruled out
 }
 

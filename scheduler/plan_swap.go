@@ -121,12 +121,13 @@ func (f *field) swapFrom(d *device, a int, partner []bool, x int, leaves bool, b
 	if !leaves {
 		first, second = w, -w
 	}
-	c := f.curveWith(a, first, d)
+	var c curve
+	f.curveWith(&c, a, first, d)
 	cur := f.w.ahead(&f.w.fn[a], &c, f.tmp[0][:0])
 	side := 1
 	for t := a + 1; t <= last && cur.ok; t++ {
 		if partner[t] && (leaves || f.draft.level[f.index(d)][t] == x) {
-			c := f.curveWith(t, second, d)
+			f.curveWith(&c, t, second, d)
 			end := f.w.ahead(&cur, &c, f.tmp[2][:0])
 			if cost, _ := meet(&end, &f.v.fn[t+1]); cost < best.cost {
 				sw := swap{t, a, cost}
