@@ -151,7 +151,11 @@ func (d *dual) runsBest(i int, dev *device) float64 {
 
 // warmthBest is the relaxed least cost of a thermal load at the present prices.
 func (d *dual) warmthBest(dev *device, width float64) float64 {
-	price, on := make([]float64, d.f.h.n), make([]int, d.f.h.n)
+	price := make([]float64, d.f.h.n)
+	var on []int
+	if width == coarseWarmth { // what counts at the end is the bound alone
+		on = make([]int, d.f.h.n)
+	}
 	for t := range price {
 		price[t] = d.price[t] * dev.unit
 	}
@@ -281,7 +285,7 @@ func (s *search) bound() *dual {
 		steps /= warmShare // its prices are the start
 	}
 	if s.h.anyThermal() {
-		steps = 6 // its part of the bound costs fifty times as much
+		steps = 2 // its part of the bound costs fifty times as much, and more gained nothing
 	}
 	s.dual = s.newBound(steps, func() bool { return s.opt.Budget > 0 && s.opt.Now().Sub(begun) > s.opt.Budget/3 })
 	return s.dual

@@ -8,18 +8,20 @@ import "math"
 type warmth struct {
 	width   float64
 	relaxed bool
-	low     float64
+	low     float64 // temperature of the first bucket
+	perK    float64 // buckets per K
 	n       int
 	cur     []heat
 	next    []heat
 	work    int      // buckets visited so far
+	back    []uint32 // from of the present slot
 	from    []uint32 // per slot, run state and bucket: 1 + former run state·n + bucket, top bit: on
 }
 
 // Widths of the temperature buckets in K: for planning and climbing, and for the bound that counts.
 const (
 	coarseWarmth = 0.05
-	fineWarmth   = 0.016
+	fineWarmth   = 0.004
 )
 
 func (h *house) anyThermal() bool {
@@ -37,18 +39,21 @@ const onBit = 1 << 31
 
 // bucket is where a temperature range belongs.
 func (w *warmth) bucket(h heat) int {
-	return min(max(int((h.lo+h.hi)/2/w.width-w.low/w.width), 0), w.n-1)
+	return min(max(int(((h.lo+h.hi)/2-w.low)*w.perK), 0), w.n-1)
 }
 
-// plan returns the least cost of energy, starts, cold and final temperature, and its pattern. price is EUR for each slot that is on; +Inf forbids.
+// plan returns the least cost of energy, starts, cold and final temperature, and its pattern unless on is nil. price is EUR for each slot that is on;
+// +Inf forbids.
 func (w *warmth) plan(d *device, price []float64, on []int) float64 {
 	m, st := d.thermal, d.minOn+1
 	steps := len(price)
-	w.low = min(m.StartC, m.MinC) - 5
+	w.low, w.perK = min(m.StartC, m.MinC)-5, 1/w.width
 	top := max(m.StartC, m.MaxC) + m.GainKPerSlot + 1
 	w.n = min(int((top-w.low)/w.width)+2, 1<<15)
 	w.cur, w.next = grow(w.cur, st*w.n), grow(w.next, st*w.n)
-	w.from = grow(w.from, steps*st*w.n)
+	if on != nil {
+		w.from = grow(w.from, steps*st*w.n)
+	}
 	blank := heat{cost: math.Inf(1)}
 	for k := range w.cur {
 		w.cur[k], w.next[k] = blank, blank
@@ -56,13 +61,15 @@ func (w *warmth) plan(d *device, price []float64, on []int) float64 {
 	first := heat{lo: m.StartC, hi: m.StartC}
 	w.cur[w.bucket(first)] = first
 	for t := range steps {
-		from := w.from[t*st*w.n : (t+1)*st*w.n]
+		if on != nil {
+			w.back = w.from[t*st*w.n : (t+1)*st*w.n]
+		}
 		for k := range st {
 			for b := range w.n {
 				if h := w.cur[k*w.n+b]; h.cost < blank.cost {
 					w.work++
 					w.cur[k*w.n+b] = blank
-					w.branch(d, t, k, uint32(k*w.n+b), h, price[t], from)
+					w.branch(d, t, k, k*w.n+b, h, price[t], on != nil)
 				}
 			}
 		}
@@ -81,7 +88,7 @@ func (w *warmth) plan(d *device, price []float64, on []int) float64 {
 			}
 		}
 	}
-	for t := steps - 1; t >= 0 && at >= 0; t-- {
+	for t := steps - 1; t >= 0 && at >= 0 && on != nil; t-- {
 		f := w.from[t*st*w.n+at]
 		on[t] = int(f / onBit)
 		at = int(f &^ onBit)
@@ -90,41 +97,51 @@ func (w *warmth) plan(d *device, price []float64, on []int) float64 {
 }
 
 // branch follows one way through a slot: off where the run may end, on where it does not get too hot.
-func (w *warmth) branch(d *device, t, k int, back uint32, h heat, price float64, from []uint32) {
+func (w *warmth) branch(d *device, t, k, at int, h heat, price float64, noted bool) {
 	m := d.thermal
-	step := func(to int, on bool, extra float64) {
-		g := heat{h.cost + extra, m.after(t, h.lo, on), m.after(t, h.hi, on)}
-		if on && g.lo > m.MaxC {
-			return
-		}
-		g.cost += max(0, m.MinC-g.hi) * m.ColdEURPerKSlot
-		at := to*w.n + w.bucket(g)
-		old := &w.next[at]
-		if w.relaxed && !math.IsInf(old.cost, 1) {
-			g.lo, g.hi = min(g.lo, old.lo), max(g.hi, old.hi)
-			old.lo, old.hi = g.lo, g.hi
-		}
-		if g.cost < old.cost {
-			*old = g
-			from[at] = back
-			if on {
-				from[at] |= onBit
-			}
-		}
-	}
+	lose, draw := m.AmbientC.at(t), m.DrawK.at(t)
+	h.lo += m.LossPerSlot*(lose-h.lo) - draw
+	h.hi += m.LossPerSlot*(lose-h.hi) - draw
+	back := uint32(at)
 	if k == 0 || k == d.minOn {
-		step(0, false, 0)
+		w.reach(m, 0, h, back, noted)
 	}
+	h.lo += m.GainKPerSlot
+	h.hi += m.GainKPerSlot
+	if h.lo > m.MaxC || math.IsInf(price, 1) {
+		return
+	}
+	h.cost += price
+	to := 1
 	switch {
-	case math.IsInf(price, 1):
 	case k > 0:
-		step(min(k+1, d.minOn), true, price)
+		to = min(k+1, d.minOn)
 	case t == 0 && d.firstRun > 0:
-		step(min(d.minOn-d.firstRun+1, d.minOn), true, price)
+		to = min(d.minOn-d.firstRun+1, d.minOn)
 	case w.relaxed:
-		step(1, true, price+d.startEUR)
+		h.cost += d.startEUR
 	default:
-		step(1, true, price+d.startEUR+tieStart)
+		h.cost += d.startEUR + tieStart
+	}
+	w.reach(m, to, h, back|onBit, noted)
+}
+
+// reach notes a way to run state to with temperature and cost h.
+func (w *warmth) reach(m *Thermal, to int, h heat, back uint32, noted bool) {
+	if cold := m.MinC - h.hi; cold > 0 {
+		h.cost += cold * m.ColdEURPerKSlot
+	}
+	at := to*w.n + w.bucket(h)
+	old := &w.next[at]
+	if w.relaxed && old.cost <= math.MaxFloat64 {
+		h.lo, h.hi = min(h.lo, old.lo), max(h.hi, old.hi)
+		old.lo, old.hi = h.lo, h.hi
+	}
+	if h.cost < old.cost {
+		*old = h
+		if noted {
+			w.back[at] = back
+		}
 	}
 }
 

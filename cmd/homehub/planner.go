@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -37,6 +38,7 @@ lower bound of that cost.`,
 			if err != nil {
 				return err
 			}
+			debug.SetGCPercent(400) // a single plan leaves little to collect
 			plan, err := scheduler.Solve(p, scheduler.Options{})
 			if err != nil {
 				return err
