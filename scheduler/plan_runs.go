@@ -17,6 +17,7 @@ type runPlanner struct {
 	buf    []int16
 	cost   [2][]float64
 	choice []uint32
+	net    []float64
 	guess  float64 // the last reward that was right; a start for the next
 	work   int     // slots and states visited so far
 	bare   bool    // without the tie order: a bound must not count it
@@ -230,52 +231,16 @@ func (r *runPlanner) exact(reward, limit float64, level []int) bool {
 	limit -= reward * float64(d.need)
 	cur, next := r.cost[0], r.cost[1]
 	cur[0] = 0
-	top := 0 // most delivered so far
+	low, top := 0, 0 // least and most delivered so far
 	for s := range steps {
-		toGo := r.keep[(s+1)*st : (s+2)*st]
-		row := r.price[s*r.w : (s+1)*r.w]
-		choice := r.choice[s*st*width:]
-		newTop := 0
-		on := func(from, to, k int, c float64) {
-			c += toGo[to]
-			for i, p := range row {
-				a := d.lo + i
-				if k+a > d.need {
-					return
-				}
-				v := c + p - reward*float64(a)
-				if v > limit {
-					continue
-				}
-				v -= toGo[to]
-				if j := to*width + k + a; v < next[j] {
-					next[j] = v
-					choice[j] = uint32(a)<<16 | uint32(from)
-					newTop = max(newTop, k+a)
-				}
-			}
-		}
-		for k := 0; k <= top; k++ {
-			for from := range st {
-				c := cur[from*width+k]
-				if c == inf {
-					continue
-				}
-				cur[from*width+k] = inf
-				if (from == 0 || from == m) && c+toGo[0] <= limit && c < next[k] {
-					next[k] = c
-					choice[k] = uint32(from)
-					newTop = max(newTop, k)
-				}
-				if from == 0 {
-					on(0, r.afterStart(s), k, c+r.startCost(s))
-				} else {
-					on(from, min(from+1, m), k, c)
-				}
-			}
-		}
 		r.work += (top + 1) * st
-		top = newTop
+		first, last := r.exactStep(s, low, top, reward, limit, cur, next)
+		for from := range st {
+			for k := low; k <= top; k++ {
+				cur[from*width+k] = inf
+			}
+		}
+		low, top = first, last
 		cur, next = next, cur
 	}
 	best, bs, bk := limit, -1, 0
@@ -296,4 +261,50 @@ func (r *runPlanner) exact(reward, limit float64, level []int) bool {
 		bs, bk = int(ch&0xffff), bk-a
 	}
 	return true
+}
+
+// exactStep takes the costs of all run states and low to top level-slots delivered through one step and returns the least and the most after it.
+func (r *runPlanner) exactStep(s, low, top int, reward, limit float64, cur, next []float64) (first, last int) {
+	d, m, st, width := r.d, r.d.minOn, r.states, r.d.need+1
+	toGo := r.keep[(s+1)*st : (s+2)*st]
+	choice := r.choice[s*st*width : (s+1)*st*width]
+	net, saves := r.net[:0], 0. // of each level, its cost less its reward; and how much that saves at most
+	for i, p := range r.price[s*r.w : (s+1)*r.w] {
+		net = append(net, p-reward*float64(d.lo+i))
+		saves = max(saves, -net[i])
+	}
+	r.net = net
+	first = width
+	for from := range st {
+		was := cur[from*width:][:top+1]
+		if from == 0 || from == m {
+			most := limit - toGo[0]
+			for k := low; k < len(was); k++ {
+				if c := was[k]; c <= most && c < next[k] {
+					next[k], choice[k] = c, uint32(from)
+					first, last = min(first, k), max(last, k)
+				}
+			}
+		}
+		to, extra := min(from+1, m), 0.
+		if from == 0 {
+			to, extra = r.afterStart(s), r.startCost(s)
+		}
+		most := limit - toGo[to]
+		out, ways := next[to*width:][:width], choice[to*width:][:width]
+		for k := low; k < len(was); k++ {
+			c := was[k] + extra
+			if c > most+saves {
+				continue
+			}
+			for i, p := range net[:max(0, min(len(net), width-k-d.lo))] {
+				j := k + d.lo + i
+				if v := c + p; v <= most && v < out[j] {
+					out[j], ways[j] = v, uint32(d.lo+i)<<16|uint32(from)
+					first, last = min(first, j), max(last, j)
+				}
+			}
+		}
+	}
+	return first, last
 }
