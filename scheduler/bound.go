@@ -240,34 +240,29 @@ const (
 // shareToll brings the tolls of a month back to what is allowed: none below 0, and in sum no more than the tariff.
 func (d *dual) shareToll(m int) {
 	h := d.f.h
-	sum, top := 0., 0.
 	for t := range h.n {
 		if h.month[t] == m {
 			d.toll[t] = max(0, d.toll[t])
-			sum += d.toll[t]
-			top = max(top, d.toll[t])
 		}
 	}
-	if sum <= h.capEUR {
-		return
-	}
-	lo, hi := 0., top
-	for range 50 {
-		cut, sum := (lo+hi)/2, 0.
+	cut := 0. // what every toll has to give up, as far as it goes
+	for {
+		sum, count := 0., 0.
 		for t := range h.n {
-			if h.month[t] == m {
-				sum += max(0, d.toll[t]-cut)
+			if h.month[t] == m && d.toll[t] > cut {
+				sum += d.toll[t]
+				count++
 			}
 		}
-		if sum > h.capEUR {
-			lo = cut
-		} else {
-			hi = cut
+		more := (sum - h.capEUR) / count
+		if !(more > cut) {
+			break
 		}
+		cut = more
 	}
 	for t := range h.n {
 		if h.month[t] == m {
-			d.toll[t] = max(0, d.toll[t]-hi)
+			d.toll[t] = max(0, d.toll[t]-cut)
 		}
 	}
 }
