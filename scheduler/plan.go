@@ -96,7 +96,7 @@ type Missed struct {
 	NotRun    bool    `json:"not_run,omitempty"`    // profile that does not fit into the horizon
 }
 
-// Options bound the search. The zero value is a fixed effort that takes some 20 ms on a PC and is the same for the same problem wherever it runs, three
+// Options bound the search. The zero value is a fixed effort that takes some 10 ms on a PC and is the same for the same problem wherever it runs, three
 // times that where there is a capacity tariff, and a sixth at most where a former plan is given.
 type Options struct {
 	Budget     time.Duration    // time that the search may take; the bound takes up to a third of it on top; 0: no limit in time

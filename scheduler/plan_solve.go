@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The default effort, in passes of the battery over the horizon (about 40 µs each on a PC). Peaks couple all slots and take more.
+// The default effort at most, in passes of the battery over the horizon (some 25 µs each on a PC). Peaks couple all slots and take more.
 const (
 	plainEffort = 300
 	loadEffort  = 100

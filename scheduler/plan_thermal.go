@@ -21,7 +21,7 @@ type warmth struct {
 // Widths of the temperature buckets in K: for planning and climbing, and for the bound that counts.
 const (
 	coarseWarmth = 0.05
-	fineWarmth   = 0.004
+	fineWarmth   = 0.016
 )
 
 func (h *house) anyThermal() bool {
