@@ -87,14 +87,14 @@ type search struct {
 	score    score
 	j        *joint // made when it is first needed
 	trials   int
-	version  int   // of the best draft
-	former   int   // version that is the former plan's, 0: none
-	answered []int // version that each device last answered, alone
-	swapped  []int // and by swaps
-	thorough bool  // work out the peaks of every draft
-	dual     *dual // made when it is first needed
+	version  int     // of the best draft
+	former   int     // version that is the former plan's, 0: none
+	answered []int   // version that each device last answered, alone
+	swapped  []int   // and by swaps
+	thorough bool    // work out the peaks of every draft
+	dual     *dual   // made when it is first needed
 	settled  float64 // cost of grid, battery and peak of the best draft
-	proven   bool  // every alternative has been ruled out
+	proven   bool    // every alternative has been ruled out
 }
 
 func newSearch(h *house, opt Options) *search {
