@@ -11,9 +11,8 @@ type change struct {
 	each          float64 // cost per level-slot
 }
 
-// fit makes the levels of device i sum to its need, by the changes that cost least per level-slot or save most. Each is re-costed exactly with the
-// battery's answer; as they get in each other's way, no more than half of what is missing is made at a time. Runs stay long enough. It tells whether it
-// got there.
+// fit makes the levels of device i sum to its need: one change at a time, the one that costs least per level-slot or saves most, each re-costed exactly
+// with the battery's answer. Two at a time would get in each other's way. Runs stay long enough. It tells whether it got there.
 func (f *field) fit(i int) bool {
 	d, level := &f.h.devices[i], f.draft.level[i]
 	miss := d.need
@@ -24,14 +23,11 @@ func (f *field) fit(i int) bool {
 		if miss == 0 {
 			break
 		}
-		half, made := abs(miss)/2, false
+		made := false
 		for _, c := range f.changes(i, miss) {
-			if rest := abs(miss) - abs(c.len*c.by); made && rest < half {
-				break
-			}
-			if f.change(d, level, c) {
+			if made = f.change(d, level, c); made {
 				miss -= c.len * c.by
-				made = true
+				break
 			}
 		}
 		if !made {
@@ -42,7 +38,7 @@ func (f *field) fit(i int) bool {
 }
 
 // maxFits bounds the rounds of one fit.
-const maxFits = 30
+const maxFits = 60
 
 func abs(x int) int { return max(x, -x) }
 
@@ -62,7 +58,7 @@ func (f *field) change(d *device, level []int, c change) bool {
 	return ok
 }
 
-// changes lists what brings device i, which misses levels or has too many, nearer to its need, the cheapest first; no two of them touch the same slot.
+// changes lists what brings device i, which misses levels or has too many, nearer to its need, the cheapest first.
 func (f *field) changes(i, miss int) []change {
 	d, level := &f.h.devices[i], f.draft.level[i]
 	leave, join := make([]bool, f.h.n), make([]bool, f.h.n)
