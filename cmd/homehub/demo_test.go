@@ -48,7 +48,7 @@ func truths(t *testing.T, path string) (lines []truth) {
 // switched at the planned time, and every watt-hour accounted for.
 func TestADayOfTheDemo(t *testing.T) {
 	record := filepath.Join(t.TempDir(), "truth.jsonl")
-	p := launch(t, "demo", "--speed", "600", "--start", "2026-01-14T21:00", "--interval", "1s",
+	p := launch(t, "demo", "--speed", "300", "--start", "2026-01-14T21:00", "--interval", "1s",
 		"--record", record, "--listen", "{web}", "--mqtt", "{mqtt}")
 	if code, _ := p.send("POST", "/api/devices/plug/mode", map[string]string{"mode": "off"}); code != http.StatusUnauthorized {
 		t.Errorf("switching without a log-in: status %d", code)
@@ -64,7 +64,7 @@ func TestADayOfTheDemo(t *testing.T) {
 	if planned[1].Sub(planned[0]) != 3*time.Hour {
 		t.Fatalf("planned %v to %v, want 3 h", planned[0], planned[1])
 	}
-	p.until("the day is over", 2*time.Minute, func() bool { return p.live().At.After(planned[1].Add(10 * time.Minute)) })
+	p.until("the day is over", 4*time.Minute, func() bool { return p.live().At.After(planned[1].Add(10 * time.Minute)) })
 	p.checkRun(truths(t, record), planned)
 	p.checkEnergy(truths(t, record))
 	if took := p.stop(); took > 3*time.Second*patience {
