@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path"
 	"strconv"
+	"sync"
 )
 
 // files are our own pages, styles, scripts and texts, and what make copied
@@ -42,13 +43,22 @@ type asset struct {
 	plain, gzip []byte
 }
 
+// embedded are the assets as they were built in: read and compressed once,
+// however often the hub starts again.
+var embedded = sync.OnceValues(readAssets)
+
 func newAssets() (*assets, error) {
-	a := &assets{files: map[string]asset{}}
+	a, err := embedded()
+	return &a, err
+}
+
+func readAssets() (assets, error) {
+	a := assets{files: map[string]asset{}}
 	sum := sha256.New()
 	for _, dir := range []string{"ui", "third_party"} {
 		list, err := fs.ReadDir(files, dir)
 		if err != nil {
-			return nil, fmt.Errorf("reading embedded files: %w", err)
+			return a, fmt.Errorf("reading embedded files: %w", err)
 		}
 		for _, entry := range list {
 			kind, ok := assetKinds[path.Ext(entry.Name())]
@@ -57,7 +67,7 @@ func newAssets() (*assets, error) {
 			}
 			body, err := fs.ReadFile(files, dir+"/"+entry.Name())
 			if err != nil {
-				return nil, fmt.Errorf("reading embedded files: %w", err)
+				return a, fmt.Errorf("reading embedded files: %w", err)
 			}
 			fmt.Fprintf(sum, "%s %d\n", entry.Name(), len(body))
 			sum.Write(body)

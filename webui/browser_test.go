@@ -46,14 +46,17 @@ func startChromium() {
 		chromium.missing = "chromium is not installed: apt-get install chromium"
 		return
 	}
-	alloc, cancel := chromedp.NewExecAllocator(context.Background(),
-		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
-		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+	alloc, cancel := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		// Neither pages kept for the way back nor processes for other sites:
+		// starting one costs more than most journeys.
+		chromedp.Flag("disable-features", "Translate,BackForwardCache,SpareRendererForSitePerProcess,MediaRouter,OptimizationHints"),
 		// A page must not depend on a secure context, which localhost is.
 		chromedp.Flag("host-resolver-rules", "MAP hub.local 127.0.0.1"),
-		chromedp.Env("TZ=Australia/Sydney"), // the house's zone counts, never the browser's
-		chromedp.WindowSize(390, 844))
+		chromedp.Env("TZ=Australia/Sydney"),      // the house's zone counts, never the browser's
+		chromedp.WSURLReadTimeout(2*time.Minute), // the machine may be busy
+		chromedp.WindowSize(390, 844))...)
 	ctx, cancelBrowser := chromedp.NewContext(alloc)
 	chromium.stop = append(chromium.stop, cancel, cancelBrowser)
 	if err := chromedp.Do(ctx); err != nil {
@@ -69,12 +72,13 @@ type tab struct {
 	h   *house
 	ctx context.Context
 
-	taps int // clicks so far
+	plain bool // scripts are off
+	taps  int  // clicks so far
 }
 
 func newTab(t *testing.T, h *house) *tab {
 	t.Helper()
-	return newTabFor(t, h, time.Minute)
+	return newTabFor(t, h, 2*time.Minute)
 }
 
 // newTabFor makes a tab that gives up after most.
@@ -121,6 +125,7 @@ func (b *tab) watch() {
 // scripts turns the page's scripts on or off.
 func (b *tab) scripts(on bool) {
 	b.t.Helper()
+	b.plain = !on
 	call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !on})
 }
 
@@ -147,18 +152,32 @@ func eval[T any](b *tab, js string) T {
 	return v
 }
 
-// wait waits until js is true. It asks again and again from here: where
-// JavaScript is off, a page's own timers never fire.
+// wait waits until js is true. The page itself looks, whenever it changes; a
+// page that is left meanwhile has nothing to say, and the next is asked. Where
+// JavaScript is off nothing of a page's own ever runs, and it is asked from
+// here again and again.
 func (b *tab) wait(js string) {
 	b.t.Helper()
+	ask := fmt.Sprintf(`new Promise(done => {
+		const is = () => { try { return !!(%s) } catch { return false } };
+		if (is()) return done(true);
+		const end = was => { changes.disconnect(); clearInterval(now); done(was) };
+		const changes = new MutationObserver(() => is() && end(true));
+		changes.observe(document, {subtree: true, childList: true, attributes: true, characterData: true});
+		let left = 40; // what is no part of the page changes unseen
+		const now = setInterval(() => is() ? end(true) : --left || end(false), 50);
+	})`, js)
+	pause := 5 * time.Millisecond
+	if b.plain {
+		ask, pause = fmt.Sprintf("(() => { try { return !!(%s) } catch { return false } })()", js), 20*time.Millisecond
+	}
 	for {
-		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("!!("+js+")"))
+		is, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](ask, chromedp.EvalAwaitPromise))
 		if err == nil && is {
 			return
 		}
 		select {
-		case <-time.After(15 * time.Millisecond):
-			// A page on its way may have nothing to ask yet.
+		case <-time.After(pause):
 		case <-b.ctx.Done():
 			b.t.Fatalf("waiting for %s: %v", js, err)
 		}

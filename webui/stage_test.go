@@ -2,7 +2,11 @@ package webui_test
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,18 +22,31 @@ import (
 	"homehub/webui"
 )
 
-// stage is one tab that journey after journey uses, each with a house of its
-// own: opening a tab costs more than most journeys.
+// stage is one tab at one address that journey after journey uses, each with
+// a house of its own behind it. Opening a tab costs more than most journeys,
+// and at an address of its own every house would load all that browsers keep.
 type stage struct {
 	ctx    context.Context
 	errs   chan string
+	web    *httptest.Server
+	house  atomic.Pointer[house] // who answers; nil: an empty page
 	script bool
 }
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	b := newTabFor(t, nil, 10*time.Minute)
+	b := newTabFor(t, nil, 20*time.Minute)
 	s := &stage{ctx: b.ctx, errs: make(chan string, 64), script: true}
+	s.web = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if h := s.house.Load(); h != nil {
+			h.server.Handler().ServeHTTP(w, r)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = io.WriteString(w, "<!doctype html><title>between two journeys</title>")
+	}))
+	t.Cleanup(func() { s.web.CloseClientConnections(); s.web.Close() })
 	err := chromedp.Listen(b.ctx, func(ev any) {
 		if e, ok := ev.(*runtime.EventExceptionThrown); ok {
 			select {
@@ -63,6 +80,30 @@ func (s *stage) set(t *testing.T, sc scene) *tab {
 	if sc.change != nil {
 		change = append(change, sc.change)
 	}
+	most := 2 * time.Minute // of a busy machine; usual is a second
+	if sc.long {
+		most = 10 * time.Minute
+	}
+	ctx, cancel := context.WithTimeout(s.ctx, most)
+	t.Cleanup(cancel)
+	b := &tab{t: t, ctx: ctx, plain: sc.noScript}
+	width, lang := int64(390), "en"
+	if sc.narrow {
+		width = 320
+	}
+	if sc.lang != "" {
+		lang = sc.lang
+	}
+	// What was there before has an end before the next house begins.
+	b.do(chromedp.Navigate(s.url(t, "/")))
+	if s.script == sc.noScript {
+		call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: sc.noScript})
+		s.script = !sc.noScript
+	}
+	b.do(chromedp.EmulateViewport(width, 844))
+	call(b, network.ClearBrowserCookies, cdp.Empty{})
+	b.scheme("light") // and nothing that moves: painting it takes the time of the others
+	call(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": lang}})
 	at := time.Time{}
 	if sc.at != "" {
 		var err error
@@ -70,33 +111,13 @@ func (s *stage) set(t *testing.T, sc scene) *tab {
 			t.Fatal(err)
 		}
 	}
-	h := newHouseAt(t, at, change...)
+	b.h = houseOffline(t, at, change...)
+	b.h.web = s.web
 	if !sc.empty {
-		h.furnish()
+		b.h.furnish()
 	}
-	most := 30 * time.Second
-	if sc.long {
-		most = 4 * time.Minute
-	}
-	ctx, cancel := context.WithTimeout(s.ctx, most)
-	t.Cleanup(cancel)
-	b := &tab{t: t, h: h, ctx: ctx}
-	width := int64(390)
-	if sc.narrow {
-		width = 320
-	}
-	b.do(chromedp.Navigate("about:blank"), chromedp.EmulateViewport(width, 844))
-	call(b, network.ClearBrowserCookies, cdp.Empty{})
-	if s.script == sc.noScript {
-		call(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: sc.noScript})
-		s.script = !sc.noScript
-	}
-	b.scheme("light") // and nothing that moves: painting it takes the time of the others
-	lang := sc.lang
-	if lang == "" {
-		lang = "en"
-	}
-	call(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Accept-Language": lang}})
+	s.house.Store(b.h)
+	t.Cleanup(func() { s.house.Store(nil); b.h.server.Close() })
 	if sc.role != "" {
 		b.enter(sc.role)
 	}
@@ -113,14 +134,26 @@ func (s *stage) set(t *testing.T, sc scene) *tab {
 	return b
 }
 
-// enter is a log-in without the page for it, which has journeys of its own.
+// url is a path of the stage, as hub.local.
+func (s *stage) url(t *testing.T, path string) string {
+	return (&tab{t: t, h: &house{web: s.web}}).url(path)
+}
+
+// enter is a log-in without the page and the hash for it, which have journeys
+// of their own. The browser returned has the same log-in.
 func (b *tab) enter(role webui.Role) *browser {
 	b.t.Helper()
-	other := b.h.as(role)
-	secret := other.cookie("homehub")
-	if secret == "" {
-		b.t.Fatal("no log-in")
+	u, ok := b.h.users.User(string(role))
+	if !ok {
+		b.t.Fatalf("nobody is called %s", role)
 	}
+	secret := b.h.server.Enter(u)
+	other := b.h.browser()
+	at, err := url.Parse(b.h.web.URL)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	other.client.Jar.SetCookies(at, []*http.Cookie{{Name: "homehub", Value: secret, Path: "/"}})
 	call(b, network.SetCookie, network.SetCookieParams{Name: "homehub", Value: secret, URL: b.url("/"), HTTPOnly: new(true), SameSite: network.CookieSameSiteStrict})
 	return other
 }
@@ -181,11 +214,18 @@ func (b *tab) js(script string) {
 	b.do(chromedp.Evaluate[chromedp.Void](script + "; undefined"))
 }
 
+// painted waits until what the page shows now has been on the screen.
+func (b *tab) painted() {
+	b.t.Helper()
+	eval[bool](b, "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(() => done(true))))")
+}
+
 // swipe draws a finger over the page, dx to the right.
 func (b *tab) swipe(dx float64) {
 	b.t.Helper()
 	x := 195 - dx/2
 	call(b, emulation.SetTouchEmulationEnabled, emulation.SetTouchEmulationEnabledParams{Enabled: true})
+	b.painted() // before that the browser knows of nobody who listens to fingers
 	touch := func(kind input.DispatchTouchEventType, points ...*input.TouchPoint) {
 		call(b, input.DispatchTouchEvent, input.DispatchTouchEventParams{Type: kind, TouchPoints: points})
 	}

@@ -175,6 +175,7 @@ func statusJourneys() []journey {
 			b.flash("Taken back.")
 		}},
 		{"find who changed what", scene{role: webui.Owner}, func(b *tab) {
+			b.h.as(webui.Family)
 			b.open("/more")
 			b.click(".doors a[href='/status']")
 			b.do(chromedp.SetValue(chromedp.CSS("select[name=kind]"), "audit"), chromedp.SetValue(chromedp.CSS("input[name=q]"), "logged"))

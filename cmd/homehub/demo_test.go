@@ -67,15 +67,13 @@ func TestADayOfTheDemo(t *testing.T) {
 	p.until("the day is over", 4*time.Minute, func() bool { return p.live().At.After(planned[1].Add(10 * time.Minute)) })
 	p.checkRun(truths(t, record), planned)
 	p.checkEnergy(truths(t, record))
-	if took := p.stop(); took > 3*time.Second*patience {
-		t.Errorf("SIGTERM took %v, want at most 3 s", took)
-	}
+	p.stop()
 }
 
 // seesLiveEvents reads the stream until two different readings came.
 func (p *process) seesLiveEvents() {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), waitTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/api/events", nil)
 	if err != nil {
@@ -114,7 +112,7 @@ func (p *process) hearsTheMirror() {
 	values := make(chan string, 100)
 	opts := paho.NewClientOptions().AddBroker("tcp://" + p.mqtt).SetClientID(cred.ClientID).SetUsername(cred.Username).SetPassword(cred.Password)
 	client := paho.NewClient(opts)
-	if token := client.Connect(); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+	if token := client.Connect(); !token.WaitTimeout(waitTime) || token.Error() != nil {
 		p.t.Fatalf("connecting to the broker: %v", token.Error())
 	}
 	defer client.Disconnect(100)
@@ -129,7 +127,7 @@ func (p *process) hearsTheMirror() {
 		if _, err := strconv.ParseFloat(v, 64); err != nil {
 			p.t.Errorf("homehub/import_w says %q", v)
 		}
-	case <-time.After(10 * time.Second * patience):
+	case <-time.After(waitTime):
 		p.t.Error("no value on homehub/import_w")
 	}
 }
@@ -138,7 +136,7 @@ func (p *process) hearsTheMirror() {
 // run.
 func (p *process) plannedRun(device string) (run [2]time.Time) {
 	p.t.Helper()
-	p.until("the plan has the new schedule", 20*time.Second, func() bool {
+	p.until("the plan has the new schedule", waitTime, func() bool {
 		var plan struct {
 			Devices []struct {
 				Device string

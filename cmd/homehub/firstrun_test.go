@@ -50,7 +50,7 @@ func TestFirstRunOfTheComposedHub(t *testing.T) {
 	if at != "/setup?step=password" || !strings.Contains(page, "wachtwoord") {
 		t.Fatalf("at %s: %.300s", at, page)
 	}
-	p.until("the hub starts again", 10*time.Second, func() bool { return strings.Contains(p.said(), "starting again") })
+	p.until("the hub starts again", waitTime, func() bool { return strings.Contains(p.said(), "starting again") })
 	if at, _ := p.form("/setup/password", "password", "correct horse"); at != "/setup?step=meter" {
 		t.Fatalf("at %s", at)
 	}
@@ -69,7 +69,7 @@ func TestFirstRunOfTheComposedHub(t *testing.T) {
 	// All of it is there after a restart.
 	again := serveFile(t, file)
 	again.login()
-	again.until("the plan knows the market's price", 20*time.Second, func() bool {
+	again.until("the plan knows the market's price", waitTime, func() bool {
 		_, plan := again.send("GET", "/api/plan", nil)
 		return strings.Contains(plan, "251000")
 	})
@@ -174,7 +174,7 @@ func TestNoticesOnTheHubsOwnBroker(t *testing.T) {
 		if !strings.Contains(m, "This is a test of the notices") {
 			t.Errorf("%s", m)
 		}
-	case <-time.After(10 * time.Second * patience):
+	case <-time.After(waitTime):
 		t.Fatal("nothing arrives")
 	}
 }

@@ -38,17 +38,17 @@ func TestAMeterOverMQTT(t *testing.T) {
 	p := serveFile(t, file)
 	client := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + p.mqtt).
 		SetClientID(cred.ClientID).SetUsername(cred.Username).SetPassword(cred.Password))
-	if token := client.Connect(); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+	if token := client.Connect(); !token.WaitTimeout(waitTime) || token.Error() != nil {
 		t.Fatal(token.Error())
 	}
 	defer client.Disconnect(100)
 	client.Publish("p1/power", 0, false, "0.432")
 	client.Publish("p1/registers", 0, false, `{"t1": 1234.567, "t2": 0}`)
-	p.until("the reading is live", 10*time.Second, func() bool {
+	p.until("the reading is live", waitTime, func() bool {
 		l := p.live()
 		return l.ImportW == 432 && l.Registers["import_t1_wh"] == 1_234_567
 	})
-	p.until("the status says so", 10*time.Second, func() bool { c, _ := p.condition("meter"); return c == "ok" })
+	p.until("the status says so", waitTime, func() bool { c, _ := p.condition("meter"); return c == "ok" })
 	at := p.live().At.Unix()
 	if points := p.points("import_w", fmt.Sprintf("start=%d&end=%d&interval=1", at-5, at+5)); len(points) == 0 {
 		t.Error("nothing is stored")

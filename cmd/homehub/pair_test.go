@@ -116,17 +116,11 @@ func (p *process) audit() string {
 // the firmware does, the request shows on an open page, one tap lets it in, it
 // logs in at the broker, and its power is on the page.
 func TestAPlugJoins(t *testing.T) {
-	if _, err := exec.LookPath("chromium"); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("chromium is not installed: apt-get install chromium")
-		}
-		t.Skip("chromium is not installed: apt-get install chromium")
-	}
+	ctx := newTab(t, 2*time.Minute)
 	p, _ := launchHub(t)
 	p.login()
 	page := mayListenOn80()
 	p.newPlug(page)
-	ctx := p.browser()
 	step := func(what string, actions ...chromedp.Action[chromedp.Void]) {
 		t.Helper()
 		if err := chromedp.Do(ctx, actions...); err != nil {
@@ -144,7 +138,7 @@ func TestAPlugJoins(t *testing.T) {
 			t.Fatalf("waiting for %s: %v\n%.3000s", js, err, html)
 		}
 	}
-	step("logging in", chromedp.EmulateViewport(390, 844), chromedp.Navigate(p.url+"/login?next=/more"),
+	step("logging in", chromedp.Navigate(p.url+"/login?next=/more"),
 		chromedp.SendKeys(chromedp.CSS("input[name=password]"), "correct horse"), chromedp.Click(chromedp.CSS("main button.main")))
 	see("location.pathname === '/more' && document.getElementById('ask')")
 	if got := p.pairing(); got.Phase != "closed" || len(got.Requests) != 0 {
@@ -156,7 +150,7 @@ func TestAPlugJoins(t *testing.T) {
 		t.Fatalf("opening: %d %s", code, out)
 	}
 	var asked time.Time
-	p.until("the plug asks", 5*time.Second, func() bool {
+	p.until("the plug asks", waitTime, func() bool {
 		asked = time.Now()
 		return len(p.pairing().Requests) == 1
 	})
@@ -183,25 +177,12 @@ func TestAPlugJoins(t *testing.T) {
 	see("document.querySelector('#dev-plug .state').textContent.includes('1,850 W')")
 }
 
-// browser is a tab of a browser of its own.
-func (p *process) browser() context.Context {
-	alloc, cancel := chromedp.NewExecAllocator(p.t.Context(),
-		chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
-	p.t.Cleanup(cancel)
-	ctx, cancelTab := chromedp.NewContext(alloc)
-	p.t.Cleanup(cancelTab)
-	ctx, cancelTime := context.WithTimeout(ctx, 60*time.Second)
-	p.t.Cleanup(cancelTime)
-	return ctx
-}
-
 // from asks for a log-in as a device at an address does, and returns what the
 // firmware would take for one.
 func (p *process) from(addr string, headers ...string) (answer string, status int, logIn []string) {
 	p.t.Helper()
 	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(addr)}}
-	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true}}
+	client := &http.Client{Timeout: waitTime, Transport: &http.Transport{DialContext: d.DialContext, DisableKeepAlives: true}}
 	req, err := http.NewRequest(http.MethodGet, p.url+pairing.RequestPath, nil)
 	if err != nil {
 		p.t.Fatal(err)
@@ -306,10 +287,10 @@ func TestPairingAbuse(t *testing.T) {
 func (p *process) logInReaches(logIn []string) {
 	p.t.Helper()
 	connect := func(user, secret string) (paho.Client, error) {
-		o := paho.NewClientOptions().AddBroker("tcp://" + p.mqtt).SetClientID("1272354").SetUsername(user).SetPassword(secret).SetConnectTimeout(10 * time.Second)
+		o := paho.NewClientOptions().AddBroker("tcp://" + p.mqtt).SetClientID("1272354").SetUsername(user).SetPassword(secret).SetConnectTimeout(waitTime)
 		c := paho.NewClient(o)
 		token := c.Connect()
-		token.WaitTimeout(10 * time.Second)
+		token.WaitTimeout(waitTime)
 		return c, token.Error()
 	}
 	if _, err := connect(logIn[0], strings.Repeat("0", 32)); err == nil {
@@ -323,9 +304,9 @@ func (p *process) logInReaches(logIn []string) {
 		p.t.Fatal(err)
 	}
 	defer c.Disconnect(0)
-	p.until("the pairing is complete", 5*time.Second, func() bool { return p.pairing().Phase == "connected" })
+	p.until("the pairing is complete", waitTime, func() bool { return p.pairing().Phase == "connected" })
 	token := c.Subscribe("homehub/#", 0, nil)
-	token.WaitTimeout(5 * time.Second * patience)
+	token.WaitTimeout(waitTime)
 	if code := token.(*paho.SubscribeToken).Result()["homehub/#"]; code != 0x80 {
 		p.t.Errorf("a device may read the house: %#x", code)
 	}
@@ -347,7 +328,7 @@ func TestPairingAgainRevokes(t *testing.T) {
 	o := paho.NewClientOptions().AddBroker("tcp://" + p.mqtt).SetClientID("x").SetUsername(login.Username).SetPassword(login.Password).
 		SetAutoReconnect(false).SetConnectionLostHandler(func(_ paho.Client, err error) { lost <- err })
 	old := paho.NewClient(o)
-	if token := old.Connect(); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+	if token := old.Connect(); !token.WaitTimeout(waitTime) || token.Error() != nil {
 		t.Fatal(token.Error())
 	}
 	p.send(http.MethodPost, "/api/pairing", map[string]any{})
@@ -364,10 +345,10 @@ func TestPairingAgainRevokes(t *testing.T) {
 	}
 	select {
 	case <-lost:
-	case <-time.After(5 * time.Second * patience):
+	case <-time.After(waitTime):
 		t.Error("who has the old log-in is still connected")
 	}
-	if token := paho.NewClient(o).Connect(); token.WaitTimeout(10*time.Second) && token.Error() == nil {
+	if token := paho.NewClient(o).Connect(); token.WaitTimeout(waitTime) && token.Error() == nil {
 		t.Error("the old log-in still opens")
 	}
 }
@@ -436,7 +417,7 @@ func TestUndoBringsTheLogInBack(t *testing.T) {
 		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + p.mqtt).SetClientID("x").SetUsername(login.Username).SetPassword(login.Password))
 		defer c.Disconnect(0)
 		token := c.Connect()
-		return token.WaitTimeout(10*time.Second) && token.Error() == nil
+		return token.WaitTimeout(waitTime) && token.Error() == nil
 	}
 	if !connects() {
 		t.Fatal("its log-in does not open")

@@ -47,13 +47,13 @@ func TestAShellyIsSetUp(t *testing.T) {
 	}
 	o := paho.NewClientOptions().AddBroker("tcp://" + s.Server).SetClientID(s.ClientID).SetUsername(s.Username).SetPassword(s.Password)
 	c := paho.NewClient(o)
-	if token := c.Connect(); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+	if token := c.Connect(); !token.WaitTimeout(waitTime) || token.Error() != nil {
 		t.Fatal(token.Error())
 	}
 	defer c.Disconnect(0)
-	p.until("it is connected", 5*time.Second, func() bool { return p.pairing().Phase == "connected" })
+	p.until("it is connected", waitTime, func() bool { return p.pairing().Phase == "connected" })
 	c.Publish(s.Topic+"/status/switch:0", 0, false, `{"id":0,"output":true,"apower":1234.5,"aenergy":{"total":17}}`)
-	p.until("its power is known", 5*time.Second, func() bool {
+	p.until("its power is known", waitTime, func() bool {
 		var d struct {
 			State struct {
 				PowerW *int `json:"power_w"`

@@ -20,7 +20,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
 	paho "github.com/eclipse/paho.mqtt.golang"
@@ -72,10 +71,10 @@ func TestMQTTOverTheWebAddressAndTLS(t *testing.T) {
 	pool := p.rootOf()
 	connect := func(address string) error {
 		c := paho.NewClient(paho.NewClientOptions().AddBroker(address).SetClientID("logger").SetUsername("logger").SetPassword(cred.Password).
-			SetTLSConfig(&tls.Config{RootCAs: pool}).SetConnectTimeout(5 * time.Second).SetAutoReconnect(false))
+			SetTLSConfig(&tls.Config{RootCAs: pool}).SetConnectTimeout(waitTime).SetAutoReconnect(false))
 		defer c.Disconnect(0)
 		tok := c.Connect()
-		if !tok.WaitTimeout(5 * time.Second) {
+		if !tok.WaitTimeout(waitTime) {
 			t.Errorf("%s does not answer", address)
 		}
 		return tok.Error()
