@@ -5,6 +5,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -41,26 +42,44 @@ func (l locale) strip(slots []hub.Slot, runs []hub.Run, now time.Time) template.
 	scale := float64(stripHigh-2) / math.Max(1, float64(hi-lo))
 	step := float64(drawWidth) / float64(len(slots))
 	zero := 2 + float64(hi)*scale
-	var bars, chosen, marks strings.Builder
-	for i, s := range slots {
-		if !s.Known {
-			continue
-		}
-		x, top := float64(i)*step, zero-float64(s.Import)*scale
-		to := &bars
-		if inRuns(runs, s.Start) {
-			to = &chosen
-			fmt.Fprintf(&marks, "M%.4g %dh%.4g", x, stripHigh+5, step)
-		}
-		fmt.Fprintf(to, "M%.4g %.4gV%.4g", x+step/2, zero, top)
-	}
+	top := func(i int) float64 { return zero - float64(slots[i].Import)*scale }
+	priced := func(i int) bool { return slots[i].Known }
+	planned := func(i int) bool { return slots[i].Known && inRuns(runs, slots[i].Start) }
+	beneath := func(int) float64 { return stripHigh + 3 }
 	var out strings.Builder
-	fmt.Fprintf(&out, `<svg class="strip" viewBox="0 0 %d %d" role="img" aria-label="%s"><g stroke-width="%.2f"><path class="bars" d="%s"/><path class="chosen" d="%s"/></g><path class="marks" d="%s"/>`,
-		drawWidth, stripHigh+22, template.HTMLEscapeString(l.stripText(slots, runs, now)), step*0.86, bars.String(), chosen.String(), marks.String())
+	fmt.Fprintf(&out, `<svg class="strip" viewBox="0 0 %d %d" role="img" aria-label="%s"><path class="bars" d="%s"/><path class="chosen" d="%s%s"/>`,
+		drawWidth, stripHigh+22, template.HTMLEscapeString(l.stripText(slots, runs, now)),
+		staircase(len(slots), step, zero, top, priced), staircase(len(slots), step, zero, top, planned), staircase(len(slots), step, stripHigh+7, beneath, planned))
 	out.WriteString(hours(first, len(slots), step, stripHigh+19, now.Location()))
 	low, high := extremes(slots)
 	fmt.Fprintf(&out, `</svg><p class="hint cap">%s</p>`, template.HTMLEscapeString(l.T("strip.cap", l.price(low.Import), l.price(high.Import))))
 	return template.HTML(out.String()) //nolint:gosec // numbers and escaped text of ours only
+}
+
+// staircase is the area between foot and the height of each of n slots that pick
+// picks. Slots of one height in a row are one step.
+func staircase(n int, wide, foot float64, height func(i int) float64, pick func(i int) bool) string {
+	var out strings.Builder
+	for i := 0; i < n; i++ {
+		if !pick(i) {
+			continue
+		}
+		out.WriteString("M" + short(float64(i)*wide) + " " + short(foot))
+		for i < n && pick(i) {
+			y := short(height(i))
+			for i < n && pick(i) && short(height(i)) == y {
+				i++
+			}
+			out.WriteString("V" + y + "H" + short(float64(i)*wide))
+		}
+		out.WriteString("V" + short(foot) + "z")
+	}
+	return out.String()
+}
+
+// short is a length with one decimal: a tenth of a phone's pixel.
+func short(v float64) string {
+	return strconv.FormatFloat(math.Round(v*10)/10, 'f', -1, 64)
 }
 
 // hours writes the hour every six hours under a strip.
@@ -171,37 +190,57 @@ func (l locale) curve(from, to time.Time, imports, exports, solar []Point) templ
 
 // area fills between a list of points and the zero line, and leaves gaps.
 func area(points []Point, x func(time.Time) float64, zero, scale float64) string {
-	var b strings.Builder
-	last := -1.0
-	for i, p := range points {
-		if !p.OK {
-			if last >= 0 {
-				fmt.Fprintf(&b, "L%.4g %.4gz", last, zero)
-			}
-			last = -1
+	var p pen
+	last := 0.0
+	for _, pt := range points {
+		if !pt.OK {
+			p.close(last, zero)
 			continue
 		}
-		at := x(p.At)
-		if last < 0 {
-			fmt.Fprintf(&b, "M%.4g %.4g", at, zero)
+		if last = x(pt.At); !p.down {
+			p.to(last, zero)
 		}
-		fmt.Fprintf(&b, "L%.4g %.4g", at, zero+p.Value*scale)
-		last = at
-		if i == len(points)-1 {
-			fmt.Fprintf(&b, "L%.4g %.4gz", at, zero)
-		}
+		p.to(last, zero+pt.Value*scale)
 	}
-	return b.String()
+	p.close(last, zero)
+	return p.path.String()
 }
 
 func line(points []Point, x func(time.Time) float64, zero, scale float64) string {
-	var b strings.Builder
-	on := false
-	for _, p := range points {
-		if p.OK {
-			fmt.Fprintf(&b, "%s%.4g %.4g", map[bool]string{true: "L", false: "M"}[on], x(p.At), zero+p.Value*scale)
+	var p pen
+	for _, pt := range points {
+		if pt.OK {
+			p.to(x(pt.At), zero+pt.Value*scale)
+		} else {
+			p.down = false
 		}
-		on = p.OK
 	}
-	return b.String()
+	return p.path.String()
+}
+
+// pen writes a path in tenths, each point from the one before: that is what
+// packs best.
+type pen struct {
+	path strings.Builder
+	down bool
+	x, y float64
+}
+
+func (p *pen) to(x, y float64) {
+	x, y = math.Round(x*10)/10, math.Round(y*10)/10
+	if p.down {
+		fmt.Fprintf(&p.path, "l%s %s", short(x-p.x), short(y-p.y))
+	} else {
+		fmt.Fprintf(&p.path, "M%s %s", short(x), short(y))
+	}
+	p.x, p.y, p.down = x, y, true
+}
+
+// close goes back to the height that the area began at.
+func (p *pen) close(x, y float64) {
+	if p.down {
+		p.to(x, y)
+		p.path.WriteString("z")
+		p.down = false
+	}
 }

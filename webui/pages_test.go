@@ -350,11 +350,16 @@ func TestStripAndLight(t *testing.T) {
 	}
 	runs := []hub.Run{{Start: first.Add(hub.SlotLength), End: first.Add(3 * hub.SlotLength)}}
 	svg := string(webui.Strip(slots, runs, now))
-	if bars := strings.Count(svg, "V"); bars != 9 {
-		t.Errorf("%d bars for 9 known prices", bars)
+	d := func(class string) string {
+		return regexp.MustCompile(`class="` + class + `" d="([^"]*)"`).FindStringSubmatch(svg)[1]
 	}
-	if marks := regexp.MustCompile(`class="marks" d="([^"]*)"`).FindStringSubmatch(svg)[1]; strings.Count(marks, "M") != 2 {
-		t.Errorf("two planned quarters have the marks %s", marks)
+	// Nine prices of three heights, again and again, in steps of 28.3.
+	if bars := d("bars"); strings.Count(bars, "M") != 1 || strings.Count(bars, "H") != 9 || !strings.HasPrefix(bars, "M0 44V30H28.3V16H56.7V2H85V30H") {
+		t.Errorf("nine known prices are drawn as %s", bars)
+	}
+	// Filled, and marked beneath.
+	if chosen := d("chosen"); chosen != "M28.3 44V16H56.7V2H85V44zM28.3 51V47H85V51z" {
+		t.Errorf("two planned quarters are drawn as %s", chosen)
 	}
 	if !strings.Contains(svg, "lowest 10.0\u00a0ct/kWh at 10:00, highest 30.0\u00a0ct/kWh at 10:30. Runs 10:15 to 10:45.") {
 		t.Errorf("in words: %s", svg)
