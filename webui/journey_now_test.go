@@ -1,10 +1,12 @@
 package webui_test
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
 
 	"homehub/hub"
 	"homehub/webui"
@@ -16,6 +18,19 @@ func (b *tab) live() {
 	b.h.read(1, 0)
 	b.wait("document.getElementById('net').textContent === '1'")
 }
+
+// checkWall looks whether a page fills its screen: no more, hardly less, and
+// nothing over anything else.
+const checkWall = `(() => {
+	const bad = [], boxes = [...document.querySelectorAll('.hero, .card')].map(e => ({name: e.id, r: e.getBoundingClientRect()}));
+	const root = document.documentElement, low = Math.max(...boxes.map(b => b.r.bottom));
+	if (root.scrollHeight > innerHeight || root.scrollWidth > innerWidth) bad.push('it is ' + root.scrollWidth + ' by ' + root.scrollHeight);
+	if (low < innerHeight * .95) bad.push('it ends at ' + low);
+	for (const a of boxes) for (const b of boxes) {
+		if (a.name < b.name && a.r.left < b.r.right && b.r.left < a.r.right && a.r.top < b.r.bottom && b.r.top < a.r.bottom) bad.push(a.name + ' is over ' + b.name);
+	}
+	return bad.join('; ');
+})()`
 
 func nowJourneys() []journey {
 	owner, closed := webui.Owner, func(c *webui.Config) { c.ReadOpen = false }
@@ -134,7 +149,7 @@ func nowJourneys() []journey {
 			if n := eval[int](b, "document.querySelectorAll('header, nav, form').length"); n != 0 {
 				b.t.Errorf("the wall has %d bars and forms", n)
 			}
-			if size := eval[float64](b, "parseFloat(getComputedStyle(document.querySelector('.big')).fontSize)"); size < 80 {
+			if size := eval[float64](b, "parseFloat(getComputedStyle(document.querySelector('.big')).fontSize)"); size < 75 {
 				b.t.Errorf("the number is %v px high", size)
 			}
 			b.live()
@@ -179,6 +194,15 @@ func nowJourneys() []journey {
 				b.t.Error("nothing but motion shows where power goes")
 			}
 		}},
+	}
+	for _, wall := range [][2]int64{{1024, 600}, {1280, 800}, {1920, 1080}, {800, 1280}} {
+		list = append(list, journey{fmt.Sprintf("on a wall of %d by %d", wall[0], wall[1]), scene{}, func(b *tab) {
+			b.do(chromedp.EmulateViewport(wall[0], wall[1]))
+			b.open("/?kiosk")
+			if found := eval[string](b, checkWall); found != "" {
+				b.t.Error(found)
+			}
+		}})
 	}
 	for lang, want := range map[string][2]string{
 		"en": {"From the grid now", "2,710 W"}, "nl": {"Nu van het net", "2.710 W"}, "fr": {"Du réseau en ce moment", "2\u202f710 W"},

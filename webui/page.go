@@ -45,7 +45,7 @@ type view struct {
 	Turn    int64  // seconds until the house's date changes
 	User    string // "" if not logged in
 	Can     canDo
-	Events  string    // where its stream is
+	Stream  string    // where its events are
 	Ask     *pairCard // a device that asks to be let in, or what became of it
 	Banners []banner
 	News    string // how many notices are new, "" if none
@@ -83,11 +83,11 @@ func (s *Server) view(r *http.Request, v viewer, place, title string) view {
 		locale: l, Version: s.cfg.Version, Seqs: seqs(s.cfg.Live.Snapshot()), Zone: s.cfg.Zone.String(), Assets: s.assets.prefix,
 		Place: place, Title: l.T(title), Path: r.URL.Path, User: v.user, Kiosk: r.URL.Query().Has("kiosk"),
 		Can:     canDo{s.may(v, house), s.may(v, control), s.may(v, test), s.may(v, setup), s.may(v, owner)},
-		Events:  eventsPath,
+		Stream:  eventsPath,
 		Banners: s.banners(l),
 	}
 	if !p.Can.House {
-		p.Events += "?only=devices"
+		p.Stream += "?only=devices"
 	}
 	if p.Can.Setup && place != "devices" {
 		p.Ask = s.pairCard(l)

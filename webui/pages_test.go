@@ -69,6 +69,9 @@ func TestPagesRender(t *testing.T) {
 					if !strings.Contains(body, `<html lang="`+lang+`"`) || !strings.HasSuffix(strings.TrimSpace(body), "</html>") {
 						t.Errorf("%s in %s for %q is not whole", page.path, lang, role)
 					}
+					if !strings.Contains(body, ` data-events="/api/events`) {
+						t.Errorf("%s in %s for %q does not know its stream", page.path, lang, role)
+					}
 					seen := map[string]bool{}
 					for _, m := range ids.FindAllStringSubmatch(body, -1) {
 						if seen[m[1]] {

@@ -42,7 +42,8 @@ func (s *Server) rank(ctx context.Context, l locale, sp span, e energies) []rank
 		}
 		u := usage{name: d.Name, wh: total(s.rows(ctx, sp, hub.DeviceEnergyFeed(d.ID)))}
 		if math.IsNaN(u.wh) {
-			u.wh = total(s.powerRows(ctx, sp, hub.DevicePowerFeed(d.ID)))
+			// By the hour: what was measured for a moment is not taken for a month.
+			u.wh = total(s.powerRows(ctx, newSpan(viewAny, CalendarNone, sp.start, sp.end), hub.DevicePowerFeed(d.ID)))
 		}
 		if math.IsNaN(u.wh) {
 			continue

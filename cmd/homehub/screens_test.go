@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -14,7 +15,6 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
-
 )
 
 var screens = flag.String("screens", "", "folder for pictures of the pages")
@@ -49,7 +49,7 @@ var demoPictures = []picture{
 	{name: "people", path: "/more", before: "for (const d of document.querySelectorAll('[aria-labelledby=people-h] details')) d.open = true"},
 	{name: "notices", path: "/notices"},
 	{name: "status", path: "/status"},
-	{name: "inspector", path: "/status?kind=command"},
+	{name: "inspector", path: "/status?kind=audit&q=logged"},
 	{name: "settings", path: "/setup?step=language"},
 	{name: "price", path: "/setup?step=price"},
 	{name: "error", path: "/nothing"},
@@ -75,6 +75,8 @@ func demoScreens(t *testing.T, s *studio) {
 	})
 	s.take(p, picture{name: "login", path: "/login"})
 	p.login()
+	p.form("/setup/done")
+	p.form("/notices/seen")
 	s.enter(p)
 	for _, pic := range demoPictures {
 		s.take(p, pic)
@@ -169,7 +171,7 @@ func (s *studio) expose(p *process, pic picture, scheme string) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(pic.wide, max(844, pic.tall)), chromedp.Navigate(p.url+pic.path)); err != nil {
+	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(pic.wide, cmp.Or(pic.tall, 844)), chromedp.Navigate(p.url+pic.path)); err != nil {
 		return nil, err
 	}
 	drawn := "document.readyState === 'complete' && (!document.getElementById('chart') || !!document.getElementById('chart').dataset.drawn)"
@@ -184,11 +186,12 @@ func (s *studio) expose(p *process, pic picture, scheme string) ([]byte, error) 
 	if _, err := chromedp.Run(s.ctx, chromedp.Poll[bool](drawn, chromedp.WithPollingTimeout(time.Minute))); err != nil {
 		return nil, fmt.Errorf("waiting for %s: %w", drawn, err)
 	}
-	tall := pic.tall
-	if tall == 0 {
-		if tall, err = chromedp.Run(s.ctx, chromedp.Evaluate[int64]("document.documentElement.scrollHeight")); err != nil {
-			return nil, err
-		}
+	if pic.tall > 0 {
+		return chromedp.Run(s.ctx, chromedp.CaptureScreenshot())
+	}
+	tall, err := chromedp.Run(s.ctx, chromedp.Evaluate[int64]("document.documentElement.scrollHeight"))
+	if err != nil {
+		return nil, err
 	}
 	if err := chromedp.Do(s.ctx, chromedp.EmulateViewport(pic.wide, tall)); err != nil {
 		return nil, err
@@ -203,4 +206,3 @@ func call[P, R any](ctx context.Context, cmd cdp.Command[P, R], params P) (out R
 	}))
 	return out, err
 }
-

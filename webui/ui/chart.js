@@ -39,11 +39,12 @@ function start(/** @type {HTMLElement} */ box, /** @type {any} */ data) {
       width: box.clientWidth, height: 260,
       tzDate: (/** @type {number} */ s) => uPlot.tzDate(new Date(s * 1000), zone),
       legend: { show: false },
+      padding: [8, 14, 0, 0],
       cursor: { y: false, drag: { x: true, y: false } },
       scales: { x: { time: !bars, range: bars ? [-0.6, xs.length - 0.4] : undefined } },
       axes: [
-        bars ? { ...axis, splits: () => every(xs.length), values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(short) }
-          : { ...axis, space: 60, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(s => hour.format(s * 1000)) },
+        bars ? { ...axis, size: 30, splits: () => every(xs.length), values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(short) }
+          : { ...axis, size: 30, space: 60, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(s => hour.format(s * 1000)) },
         { ...axis, size: 52, values: (/** @type {any} */ _, /** @type {number[]} */ at) => at.map(v => number(Math.abs(v))) },
       ],
       series: [{}, ...data.series.map((/** @type {any} */ s, /** @type {number} */ i) => ({
