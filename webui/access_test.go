@@ -161,25 +161,6 @@ func TestHostileNamesInTheBrowser(t *testing.T) {
 	}
 }
 
-// The browser's own work on the first page never holds up a finger: no task
-// is longer than 50 ms, at first or when numbers come in.
-func TestNoLongTasks(t *testing.T) {
-	s := newStage(t)
-	b := s.set(t, scene{})
-	b.open("/")
-	b.js("window.long = []; new PerformanceObserver(l => window.long.push(...l.getEntries().map(e => e.duration))).observe({type: 'longtask', buffered: true})")
-	for i := range 20 {
-		b.h.read(hub.Watt(100+i), 0)
-		b.wait("document.getElementById('net').textContent === '" + string(rune('1')) + string([]rune{rune('0' + i/10), rune('0' + i%10)}) + "'")
-	}
-	if n := eval[int](b, "window.long.length"); n > 0 {
-		t.Logf("long tasks: %s ms", eval[string](b, "window.long.join(', ')"))
-		if os.Getenv("HOMEHUB_QUIET") != "" {
-			t.Errorf("%d long tasks", n)
-		}
-	}
-}
-
 func quote(s string) string {
 	b, _ := json.Marshal(s)
 	return string(b)

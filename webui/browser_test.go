@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,7 +52,7 @@ func startChromium() {
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		// Neither pages kept for the way back nor processes for other sites:
 		// starting one costs more than most journeys.
-		chromedp.Flag("disable-features", "Translate,BackForwardCache,SpareRendererForSitePerProcess,MediaRouter,OptimizationHints"),
+		chromedp.Flag("disable-features", "Translate,BackForwardCache,SpareRendererForSitePerProcess,PreloadTopChromeWebUI,MediaRouter,OptimizationHints"),
 		// A page must not depend on a secure context, which localhost is.
 		chromedp.Flag("host-resolver-rules", "MAP hub.local 127.0.0.1"),
 		chromedp.Env("TZ=Australia/Sydney"),      // the house's zone counts, never the browser's
@@ -195,10 +196,34 @@ func (b *tab) set(sel, value string) {
 	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf("{const e = document.querySelector(%q); e.value = %q; e.dispatchEvent(new Event('input', {bubbles: true}))}; undefined", sel, value)))
 }
 
+// click presses the mouse over an element as soon as it is there, lies still,
+// and nothing lies over it: a page that is being drawn anew moves.
 func (b *tab) click(sel string) {
 	b.t.Helper()
 	b.taps++
-	b.do(chromedp.Click(chromedp.CSS(sel)))
+	where := fmt.Sprintf(`(() => {
+		const e = document.querySelector(%q);
+		if (!e || !e.getClientRects().length) return [];
+		const r = e.getClientRects()[0], x = r.left + r.width / 2, y = r.top + r.height / 2;
+		const hit = document.elementFromPoint(x, y);
+		if (hit && (e.contains(hit) || hit.contains(e) && hit.tagName === 'LABEL')) return [x, y];
+		e.scrollIntoView({block: 'center', behavior: 'instant'});
+		return [];
+	})()`, sel)
+	var last []float64
+	for {
+		at, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]float64](where))
+		if err == nil && len(at) == 2 && slices.Equal(at, last) {
+			b.do(chromedp.MouseClickXY(at[0], at[1]))
+			return
+		}
+		last = at
+		select {
+		case <-time.After(15 * time.Millisecond):
+		case <-b.ctx.Done():
+			b.t.Fatalf("%s can not be clicked: %v %v", sel, at, err)
+		}
+	}
 }
 
 func (b *tab) scheme(name string) {

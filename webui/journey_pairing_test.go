@@ -185,6 +185,9 @@ func TestJourneyInstaller(t *testing.T) {
 	h.pairing.ask("smartplug")
 	jan.wait("document.querySelector('#pairing form.asks')")
 
+	// The owner's page shows the request too, over what is below it.
+	h.pairing.SetOpen("owner", false)
+	b.wait("!document.querySelector('#ask section')")
 	b.click("details:has(> .acts form[action='/more/users/jan/remove']) > summary")
 	b.click("form[action='/more/users/jan/remove'] button")
 	b.wait("document.getElementById('flash').textContent.includes('That log-in has ended.')")

@@ -22,11 +22,11 @@ var screens = flag.String("screens", "", "folder for pictures of the pages")
 // picture is one page in one state. The page is pictured as a whole unless it
 // has a height.
 type picture struct {
-	name, path  string
-	tall, wide  int64  // of the screen; 0 is a phone's
-	before      string // script that brings the page to its state
-	until       string // condition for it
-	lang, theme string // "" is English, and both
+	name, path string
+	tall, wide int64  // of the screen; 0 is a phone's
+	before     string // script that brings the page to its state
+	until      string // condition for it
+	theme      string // "" is both
 }
 
 // demoPictures are pages of the demo, its owner logged in.
