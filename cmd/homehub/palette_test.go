@@ -81,11 +81,11 @@ func TestSmallPictures(t *testing.T) {
 			t.Fatalf("the colours at %d are %v and %v", x, to.At(x, 5), to.At(x, 30))
 		}
 		got := to.At(x, 20).(color.RGBA)
-		if d := int(got.R) - int(uint8(x)); d < -24 || d > 24 {
+		if d := int(got.R) - int(uint8(x)); d < -50 || d > 50 {
 			t.Fatalf("%d became %v", x, got)
 		}
 	}
-	if len(out) >= raw.Len() {
-		t.Errorf("%d bytes became %d", raw.Len(), len(out))
+	if p, ok := to.(*image.Paletted); !ok || len(p.Palette) != 256 {
+		t.Errorf("it is a %T", to)
 	}
 }
