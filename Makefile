@@ -62,8 +62,9 @@ fuzz: ## every fuzz target for FUZZTIME
 	@sh scripts/fuzz.sh $(FUZZTIME)
 
 screenshots: deps ## pictures of the pages in docs/screens
-	mkdir -p docs/screens
-	$(GO) test -count=1 -run TestScreens ./cmd/homehub -screens $(CURDIR)/docs/screens
+	rm -rf $(DIST)/screens && mkdir -p $(DIST)/screens docs/screens
+	$(GO) test -count=1 -timeout=30m -run TestScreens ./cmd/homehub -screens $(CURDIR)/$(DIST)/screens
+	rm -f docs/screens/*.png && mv $(DIST)/screens/*.png docs/screens/
 
 # What the tests need beyond Go: the npm packages and a browser.
 deps:

@@ -64,6 +64,19 @@ func TestScreens(t *testing.T) {
 	for name, take := range map[string]func(*testing.T, *studio){"demo": demoScreens, "fresh": freshScreens, "pairing": pairingScreens} {
 		t.Run(name, func(t *testing.T) { take(t, newStudio(t)) })
 	}
+	list, err := os.ReadDir(*screens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := int64(0)
+	for _, f := range list {
+		if info, err := f.Info(); err == nil {
+			sum += info.Size()
+		}
+	}
+	if t.Logf("%d pictures, %d bytes", len(list), sum); sum > 3_000_000 {
+		t.Errorf("the pictures weigh %d bytes, at most 3 MB", sum)
+	}
 }
 
 func demoScreens(t *testing.T, s *studio) {
