@@ -2,6 +2,7 @@ package webui_test
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -42,6 +43,10 @@ func newStage(t *testing.T) *stage {
 			h.server.Handler().ServeHTTP(w, r)
 			return
 		}
+		if r.URL.Path != "/" { // a page that is still there asks for its scripts
+			http.NotFound(w, r)
+			return
+		}
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, "<!doctype html><title>between two journeys</title>")
@@ -50,7 +55,7 @@ func newStage(t *testing.T) *stage {
 	err := chromedp.Listen(b.ctx, func(ev any) {
 		if e, ok := ev.(*runtime.EventExceptionThrown); ok {
 			select {
-			case s.errs <- e.ExceptionDetails.Text + " " + e.ExceptionDetails.URL:
+			case s.errs <- fmt.Sprintf("%s %s:%d %s", e.ExceptionDetails.Text, e.ExceptionDetails.URL, e.ExceptionDetails.LineNumber, what(e.ExceptionDetails.Exception)):
 			default:
 			}
 		}
@@ -59,6 +64,14 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// what says what was thrown.
+func what(thrown *runtime.RemoteObject) string {
+	if thrown == nil {
+		return ""
+	}
+	return thrown.Description
 }
 
 // scene is how a journey begins.

@@ -28,7 +28,7 @@ func startChromium() {
 	}
 	alloc, cancel := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
-		chromedp.WSURLReadTimeout(2*time.Minute),                       // the machine may be busy
+		chromedp.WSURLReadTimeout(2*time.Minute), // the machine may be busy
 		chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
 	ctx, cancelBrowser := chromedp.NewContext(alloc)
 	chromium.stop = append(chromium.stop, cancel, cancelBrowser)
