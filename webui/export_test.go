@@ -79,6 +79,14 @@ func Strip(slots []hub.Slot, runs []hub.Run, now time.Time) template.HTML {
 	return t.langs["en"].strip(slots, runs, now)
 }
 
+// Area and Line draw points of a day that is a second long and a unit wide.
+func Area(points []Point) string { return area(points, unit, 10, -1) }
+
+// Line draws what Area fills.
+func Line(points []Point) string { return line(points, unit, 10, -1) }
+
+func unit(at time.Time) float64 { return float64(at.UnixMilli()) / 1000 }
+
 // Light is the third of a price.
 func Light(slots []hub.Slot, now time.Time) string {
 	name, _ := light(slots, now)

@@ -18,7 +18,8 @@ type fakeFeeds struct {
 	mu    sync.Mutex
 	err   error
 	calls []string
-	noise *rand.Rand // added to every power, nil for none
+	noise *rand.Rand           // added to every power, nil for none
+	since map[string]time.Time // feeds that have nothing from before
 }
 
 func (f *fakeFeeds) Feeds() []webui.Feed {
@@ -60,7 +61,7 @@ func (f *fakeFeeds) Points(_ context.Context, feed string, q webui.Query) ([]web
 		if next.Equal(at) {
 			next = at.Add(10 * time.Second)
 		}
-		p := webui.Point{At: at, OK: at.Before(f.house.now)}
+		p := webui.Point{At: at, OK: at.Before(f.house.now) && next.After(f.since[feed])}
 		if p.OK {
 			until := next
 			if until.After(f.house.now) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"html"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -121,6 +122,24 @@ func TestRanking(t *testing.T) {
 	for _, view := range []string{"week", "month", "year"} {
 		if status, body := h.browser().do("GET", "/history?view="+view+"&date=2026-06-12", ""); status != 200 || !strings.Contains(body, "€") {
 			t.Errorf("the %s has no cost: %d", view, status)
+		}
+	}
+}
+
+// A device that is new today is not taken to have run all year, where nothing
+// but its power is known.
+func TestRankingOfANewDevice(t *testing.T) {
+	h := newHouse(t).furnish()
+	h.feeds.since = map[string]time.Time{hub.DevicePowerFeed("washer"): h.now.Add(-time.Minute), hub.DeviceEnergyFeed("washer"): h.now.AddDate(1, 0, 0)}
+	for _, view := range []string{"day", "week", "month", "year"} {
+		_, body := h.browser().do("GET", "/history?view="+view, "")
+		m := regexp.MustCompile(`<li><span>Washing machine</span><b>([0-9.]+) kWh`).FindStringSubmatch(body)
+		if m == nil {
+			t.Errorf("%s: it is not in the ranking", view)
+			continue
+		}
+		if kwh, err := strconv.ParseFloat(m[1], 64); err != nil || kwh > 0.25 {
+			t.Errorf("%s: 250 W for a minute are %s kWh", view, m[1])
 		}
 	}
 }

@@ -344,6 +344,21 @@ func TestLanguage(t *testing.T) {
 	}
 }
 
+// A curve is drawn from point to point and leaves gaps, and what is rounded
+// does not add up: the last point is where it belongs.
+func TestCurve(t *testing.T) {
+	var points []webui.Point
+	for i, v := range []float64{1, 2.04, 3, -1, 5, 0.55} {
+		points = append(points, webui.Point{At: time.UnixMilli(int64(i) * 1049), Value: v, OK: v >= 0})
+	}
+	if got, want := webui.Area(points), "M0 10l0 -1l1 -1l1.1 -1l0 3zM4.2 10l0 -5l1 4.5l0 0.5z"; got != want {
+		t.Errorf("the area is %s, want %s", got, want)
+	}
+	if got, want := webui.Line(points), "M0 9l1 -1l1.1 -1M4.2 5l1 4.5"; got != want {
+		t.Errorf("the line is %s, want %s", got, want)
+	}
+}
+
 func TestStripAndLight(t *testing.T) {
 	now := time.Date(2026, 6, 12, 10, 7, 0, 0, amsterdam())
 	first := hub.SlotStart(now)

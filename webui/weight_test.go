@@ -186,6 +186,12 @@ func TestAssets(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, status, want)
 		}
 	}
+	for _, name := range []string{"app.js", "chart.js", "app.css"} {
+		_, body := b.do("GET", h.server.AssetPrefix()+name, "")
+		if found := regexp.MustCompile(`(?m)/\*\*.*|^\s*//.*`).FindString(body); found != "" || len(body) < 1000 {
+			t.Errorf("%s holds %q", name, found)
+		}
+	}
 	res := b.send("GET", h.server.AssetPrefix()+"app.css", "", "Accept-Encoding", "gzip;q=0, br")
 	res.Body.Close()
 	if res.Header.Get("Content-Encoding") != "" {
