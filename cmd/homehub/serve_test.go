@@ -353,7 +353,7 @@ func TestLiveViewGoesOnWithoutStorage(t *testing.T) {
 			if err := test.mend(dir); err != nil {
 				t.Fatal(err)
 			}
-			p.until("storing resumes by itself", 2*patience, func() bool {
+			p.until("storing resumes by itself", 2*waitTime, func() bool {
 				m.send()
 				c, _ := p.condition("storage")
 				return c == "ok"
