@@ -80,6 +80,18 @@ type TopicMap struct {
 	Temp    string `json:"temp,omitempty"`    // what its thermometer shows
 }
 
+// Heard is what was heard last in one place of a TopicMap.
+type Heard struct {
+	Name    string    // of the place: a key of TopicMap.Places
+	Topic   string    // FamilyWebhook: the path
+	Payload string    // "" if nothing was heard, cut off where it is long
+	At      time.Time // when; zero if nothing was heard
+	Problem string    // why nothing can be heard there, for people; "" if it can
+	// Said is what the payload says in this place; its Has is 0 if nothing was
+	// understood.
+	Said Report
+}
+
 // Order is a message that tells a device something. In the payload, and in a
 // webhook's path, {amps}, {phases} and {watts} stand for what the command says,
 // and {seconds} for the rest of its lease: a device that is told {seconds} ends
@@ -104,6 +116,21 @@ func (m TopicMap) Orders() (all []Order) {
 		}
 	}
 	return all
+}
+
+// NamedOrders are all orders of the map by name, those that are empty too.
+func (m TopicMap) NamedOrders() map[string]Order {
+	return map[string]Order{"on": m.On, "off": m.Off, "amps": m.Amps, "phases": m.Phases, "setpoint": m.Setpoint, "ask": m.Ask}
+}
+
+// OrderName is what an order of the map is called, "" if it is none of it.
+func (m TopicMap) OrderName(o Order) string {
+	for _, name := range [...]string{"on", "off", "amps", "phases", "setpoint", "ask"} {
+		if m.NamedOrders()[name] == o {
+			return name
+		}
+	}
+	return ""
 }
 
 // Places are the names and places of all values of the map that are not empty.
@@ -149,13 +176,13 @@ const maxMapText = 512 // bytes of one topic, payload or place
 // validate checks what can be said of a map without knowing topics.
 func (m TopicMap) validate(role Role) error {
 	if (m.On.Topic == "") != (m.Off.Topic == "") {
-		return FieldErrorf("map", "a device that is switched on must be switched off as well: give both")
+		return FieldErrorf("map.off", "a device that is switched on must be switched off as well: give both")
 	}
 	if m.On.Topic == "" && (role == RolePlug || role == RoleCharger) {
-		return FieldErrorf("map", "a %s needs what switches it on and off", role)
+		return FieldErrorf("map.on", "a %s needs what switches it on and off", role)
 	}
 	if m.On == m.Off && m.On.Topic != "" {
-		return FieldErrorf("map", "the same message can not switch it on and off")
+		return FieldErrorf("map.off", "the same message can not switch it on and off")
 	}
 	places := m.Places()
 	if len(places) == 0 && m.On.Topic == "" {

@@ -82,6 +82,7 @@ type Broker struct {
 	meter    *meter // nil: no topic carries its values
 	turns    *turns
 	troubles *troubles
+	ears     *ears
 	written  []byte // the snapshot as it is on the card; Run's goroutine only
 	pinging  chan struct{}
 	births   chan struct{} // Home Assistant said that it is there
@@ -106,7 +107,7 @@ func New(cfg Config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &Broker{cfg: cfg, limits: cfg.Limits.withDefaults(), turns: newTurns(), pinging: make(chan struct{}, 1), births: make(chan struct{}, 1)}
+	b := &Broker{cfg: cfg, limits: cfg.Limits.withDefaults(), turns: newTurns(), ears: &ears{open: map[string]*ear{}}, pinging: make(chan struct{}, 1), births: make(chan struct{}, 1)}
 	b.troubles = newTroubles(cfg.Condition)
 	b.door = newDoor(b.limits)
 	b.shelf = newShelf(&b.limits)

@@ -27,7 +27,7 @@ func newGeneric(d hub.Device) (*generic, error) {
 	}
 	for _, o := range d.Map.Orders() {
 		if !publishable(o.Topic) || strings.HasPrefix(o.Topic, mirrorPrefix) || strings.HasPrefix(o.Topic, haPrefix) {
-			return nil, hub.FieldErrorf("map", "%q is no topic of a device", clip(o.Topic))
+			return nil, hub.FieldErrorf("map."+d.Map.OrderName(o), "%q is no topic of a device", clip(o.Topic))
 		}
 	}
 	return &generic{device: d, reader: r}, nil
@@ -143,7 +143,7 @@ func newReader(m *hub.TopicMap, allowed func(topic string) bool) (reader, error)
 			return r, err
 		}
 		if !allowed(topic) {
-			return r, hub.FieldErrorf("map", "%s: %q is no topic of a device", name, clip(topic))
+			return r, hub.FieldErrorf("map."+name, "%q is no topic of a device", clip(topic))
 		}
 		r.places[topic] = append(r.places[topic], p)
 	}
@@ -160,14 +160,14 @@ func parsePlace(name, text string) (topic string, p place, err error) {
 			topic, unit = strings.TrimSpace(topic[:i]), topic[i+1:]
 		}
 		if p.shift, ok = q.unit(unit); !ok {
-			return "", p, hub.FieldErrorf("map", "%s: %q is no unit here: it is %s", name, unit, quantities[q].what)
+			return "", p, hub.FieldErrorf("map."+name, "%q is no unit here: it is %s", unit, quantities[q].what)
 		}
 	}
 	topic, path, isJSON := strings.Cut(topic, "#")
 	if isJSON {
 		var ok bool
 		if p.pointer, ok = parsePointer(path); !ok {
-			return "", p, hub.FieldErrorf("map", "%s: %q is no JSON pointer such as /power", name, path)
+			return "", p, hub.FieldErrorf("map."+name, "%q is no JSON pointer such as /power", path)
 		}
 	}
 	return topic, p, nil

@@ -42,7 +42,7 @@ func newHook(d hub.Device) (*hook, error) {
 	}
 	for _, o := range d.Map.Orders() {
 		if !isPath(o.Topic) {
-			return nil, hub.FieldErrorf("map", "%q must be a path below the address, such as /relay/0?turn=on", clip(o.Topic))
+			return nil, hub.FieldErrorf("map."+d.Map.OrderName(o), "%q must be a path below the address, such as /relay/0?turn=on", clip(o.Topic))
 		}
 	}
 	return &hook{device: d, reader: r}, nil

@@ -57,6 +57,27 @@ type newDevice struct {
 	TempOf  string        `json:"temperature_of"`
 	Litres  int           `json:"litres"`
 	Map     *hub.TopicMap `json:"map"` // families mqtt and webhook
+	deviceWiring
+}
+
+// deviceWiring is how a device is wired and what it stores.
+type deviceWiring struct {
+	Line         *int         `json:"line"`
+	SwitchPhases *bool        `json:"switch_phases"`
+	Essential    *bool        `json:"essential"`
+	Battery      *hub.Battery `json:"battery"` // with a capacity of 0 there is none
+}
+
+func (b deviceWiring) put(d *hub.Device) {
+	take(&d.Line, b.Line)
+	take(&d.SwitchPhases, b.SwitchPhases)
+	take(&d.Essential, b.Essential)
+	if b.Battery != nil {
+		d.Battery = b.Battery
+		if b.Battery.Capacity == 0 {
+			d.Battery = nil
+		}
+	}
 }
 
 func (s *Server) postDevice(w http.ResponseWriter, r *http.Request, v viewer) error {
@@ -83,12 +104,13 @@ func (s *Server) addDevice(body newDevice, v viewer) (hub.DeviceState, error) {
 	if err := s.checkSensor(body.TempOf); err != nil {
 		return hub.DeviceState{}, err
 	}
-	err := s.cfg.Devices.PutDevice(hub.Device{
+	d := hub.Device{
 		ID: body.ID, Name: body.Name, Family: body.Family, Role: body.Role, Topic: body.Topic, Room: body.Room,
 		Power: body.Power, MinAmps: body.MinAmps, MaxAmps: body.MaxAmps, Phases: body.Phases, FlowC: body.FlowC, Map: body.Map,
 		TempOf: body.TempOf, Litres: body.Litres, Mode: hub.ModeAuto,
-	})
-	if err != nil {
+	}
+	body.put(&d)
+	if err := s.cfg.Devices.PutDevice(d); err != nil {
 		return hub.DeviceState{}, err
 	}
 	s.audit(v, "added device "+body.ID)
@@ -144,6 +166,10 @@ type devicePatch struct {
 	Phases  *int        `json:"phases"`
 	TempOf  *string     `json:"temperature_of"`
 	Litres  *int        `json:"litres"`
+	FlowC   *int        `json:"flow_c"`
+	// Map takes the place of the whole map.
+	Map *hub.TopicMap `json:"map"`
+	deviceWiring
 }
 
 func take[T any](to *T, from *T) {
@@ -167,6 +193,11 @@ func (s *Server) patchDevice(w http.ResponseWriter, r *http.Request, v viewer) e
 		take(&d.MinAmps, p.MinAmps)
 		take(&d.MaxAmps, p.MaxAmps)
 		take(&d.Phases, p.Phases)
+		take(&d.FlowC, p.FlowC)
+		if p.Map != nil {
+			d.Map = p.Map
+		}
+		p.put(d)
 		take(&d.TempOf, p.TempOf)
 		take(&d.Litres, p.Litres)
 		return s.checkSensor(d.TempOf)

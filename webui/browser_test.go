@@ -259,6 +259,8 @@ var pagesOf = []struct {
 	{"history-year", "/history?view=year", true},
 	{"history-span", "/history?view=span&from=2026-06-03&to=2026-06-09&with=prev", true},
 	{"devices", "/devices", false},
+	{"map", "/devices/map?sample=plain", false},
+	{"sample", "/devices/map", true},
 	{"more", "/more", false},
 	{"notices", "/notices", false},
 	{"status", "/status", false},

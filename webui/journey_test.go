@@ -18,7 +18,7 @@ const journeysWanted = 60
 
 func TestJourneys(t *testing.T) {
 	var list []journey
-	for _, some := range [][]journey{nowJourneys(), accountJourneys(), planJourneys(), plainJourneys(), historyJourneys(), keyboardJourneys(), setupJourneys(), noticeJourneys(), statusJourneys(), secureJourneys()} {
+	for _, some := range [][]journey{nowJourneys(), accountJourneys(), planJourneys(), plainJourneys(), historyJourneys(), keyboardJourneys(), setupJourneys(), noticeJourneys(), statusJourneys(), secureJourneys(), mapJourneys()} {
 		list = append(list, some...)
 	}
 	if len(list) < journeysWanted {

@@ -183,7 +183,7 @@ func (s *Server) failPage(w http.ResponseWriter, r *http.Request, v viewer, stat
 var sameField = map[string]string{
 	"minutes": "amount", "energy_wh": "amount", "until_soc": "amount", "unit": "amount",
 	"from": "date", "to": "date", "other": "date", "quiet_to": "quiet_from",
-	"night_from": "quiet_from", "low_c": "high_c",
+	"night_from": "quiet_from", "min_amps": "amps", "max_amps": "amps", "max_discharge_w": "max_charge_w", "switch_phases": "phases", "low_c": "high_c",
 }
 
 // problem says to a person, in the page's language, what is wrong. Where that
@@ -191,6 +191,9 @@ var sameField = map[string]string{
 // what kind of problem it is.
 func (l locale) problem(text problemText) string {
 	field := text.Field
+	if of, ok := strings.CutPrefix(field, "map."); ok {
+		field = problemOfMap(of)
+	}
 	if same, ok := sameField[field]; ok {
 		field = same
 	}
@@ -201,6 +204,18 @@ func (l locale) problem(text problemText) string {
 		return said
 	}
 	return sentence(text)
+}
+
+// problemOfMap is the field whose text says what is wrong with a field of a
+// map.
+func problemOfMap(field string) string {
+	switch {
+	case field == "on" || field == "off":
+		return "map" + field
+	case slices.Contains(mapPlaces, field):
+		return "mapplace"
+	}
+	return "map"
 }
 
 // sentence is a problem in English.

@@ -31,6 +31,9 @@ type setupForm struct {
 	Addr, Name string
 }
 
+// roles are what a device can be, in the order in which pages offer them.
+var roles = []hub.Role{hub.RolePlug, hub.RoleCharger, hub.RoleSolar, hub.RoleMeter, hub.RoleBattery}
+
 // foundRow is a device that announced itself at the broker.
 type foundRow struct{ Key, Name, Facts string }
 
@@ -42,8 +45,15 @@ type deviceCard struct {
 	Facts            []pair
 	Switched         bool
 	OnBroker         bool
-	PowerW           string
+	Mapped           bool   // told and heard by a map, which has a page of its own
 	Feeds            []pair // name and address of its values as CSV
+	Form             formView
+}
+
+// formView is a form with the words of the page that it stands on.
+type formView struct {
+	locale
+	F deviceForm
 }
 
 type addForm struct {
@@ -87,11 +97,11 @@ func (s *Server) devicesPage(r *http.Request, v viewer, form url.Values) devices
 	p.Form = addForm{Open: len(form) > 0, Name: form.Get("name"), Topic: form.Get("topic"), Power: form.Get("power_w")}
 	for _, f := range hub.Families() {
 		if f == hub.FamilyMQTT || f == hub.FamilyWebhook {
-			continue // they live by a map of topics, which is the API's
+			continue // they live by a map of topics, which has a page of its own
 		}
 		p.Form.Families = append(p.Form.Families, choice{string(f), p.T("family." + string(f)), form.Get("family") == string(f)})
 	}
-	for _, role := range [...]hub.Role{hub.RolePlug, hub.RoleCharger, hub.RoleSolar, hub.RoleMeter, hub.RoleBattery} {
+	for _, role := range roles {
 		p.Form.Roles = append(p.Form.Roles, choice{string(role), p.T("device." + string(role)), form.Get("role") == string(role)})
 	}
 	if s.may(v, house) {
@@ -103,12 +113,10 @@ func (s *Server) devicesPage(r *http.Request, v viewer, form url.Values) devices
 func (s *Server) deviceCard(p *devicesPage, d hub.DeviceState, plan *hub.Plan, now time.Time) deviceCard {
 	c := deviceCard{
 		ID: d.ID, Name: d.Name, Topic: d.Topic, Room: d.Room, Role: d.Role, Warn: p.warn(d),
-		Switched: d.Switched(), OnBroker: onBroker(d.Family),
+		Switched: d.Switched(), OnBroker: onBroker(d.Family), Mapped: d.Map != nil,
 	}
 	c.Dot, c.State = p.state(d, plan, now)
-	if d.Power > 0 {
-		c.PowerW = strconv.Itoa(int(d.Power))
-	}
+	c.Form = formView{p.locale, p.deviceForm(d.Device, nil)}
 	c.Facts = []pair{
 		{p.T("role"), p.T("device." + string(d.Role))},
 		{p.T("family"), p.T("family." + string(d.Family))},
@@ -226,25 +234,18 @@ func (s *Server) formChangeDevice(w http.ResponseWriter, r *http.Request, v view
 	if err := r.ParseForm(); err != nil {
 		return formProblem(err)
 	}
-	f := r.PostForm
-	_, err := s.change(r.PathValue("id"), v, "changed device", func(d *hub.Device) error {
-		if f.Has("name") {
-			d.Name = f.Get("name")
-		}
-		if f.Has("room") {
-			d.Room = strings.TrimSpace(f.Get("room"))
-		}
-		if f.Has("topic") {
-			d.Topic = strings.TrimSpace(f.Get("topic"))
-		}
-		if !f.Has("power_w") {
-			return nil
-		}
-		var err error
-		d.Power, err = readWatt(f.Get("power_w"))
-		return err
-	})
-	return s.devicesDone(w, r, v, err, "saved")
+	id := r.PathValue("id")
+	_, err := s.change(id, v, "changed device", func(d *hub.Device) error { return readDevice(r.PostForm, d) })
+	if err == nil || hub.CodeOf(err) == hub.NotFound {
+		return s.devicesDone(w, r, v, err, "saved")
+	}
+	p := s.devicesPage(r, v, url.Values{})
+	p.Path = "/devices"
+	if i := slices.IndexFunc(p.Cards, func(c deviceCard) bool { return c.ID == id }); i >= 0 {
+		d, _ := s.find(id)
+		p.Cards[i].Form.F = p.deviceForm(d.Device, r.PostForm)
+	}
+	return s.show(w, r, s.trouble(r, &p.view, err), "devices.html", p)
 }
 
 func (s *Server) formRemoveDevice(w http.ResponseWriter, r *http.Request, v viewer) error {

@@ -152,14 +152,8 @@ func (s *Server) setupPage(r *http.Request, v viewer, step string) setupPage {
 	return p
 }
 
-// plain is a price as it is typed, with as many decimals as it has.
-func (l locale) plain(m hub.MicroEuro) string {
-	text := strconv.FormatFloat(float64(m)/1e6, 'f', -1, 64)
-	if l.Lang == "en" || l.Lang == "cy" {
-		return text
-	}
-	return strings.Replace(text, ".", ",", 1)
-}
+// plain is a price as it is typed.
+func (l locale) plain(m hub.MicroEuro) string { return l.typed(float64(m) / 1e6) }
 
 // nextStep is where a step leads in the first run.
 func (s *Server) nextStep(step string) string {

@@ -45,9 +45,10 @@ func TestPagesRender(t *testing.T) {
 							want = 303 // to the devices
 						}
 					}
-					if page.name == "pairing" && role == "" {
+					ofSetup := page.name == "pairing" || page.name == "map" || page.name == "sample"
+					if ofSetup && role == "" {
 						want = 303 // to the door
-					} else if page.name == "pairing" && role == webui.Family {
+					} else if ofSetup && role == webui.Family {
 						want = 403
 					}
 					if strings.HasPrefix(page.path, "/setup") && role != webui.Owner { // of the owner's alone

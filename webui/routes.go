@@ -75,6 +75,8 @@ func (s *Server) table() []route {
 		{"POST /logout", open, s.formLogout},
 		{"POST /language", open, s.formLanguage},
 		{"POST /devices", setup, s.formAddDevice},
+		{"GET /devices/map", setup, s.pageMap},
+		{"POST /devices/map", setup, s.formMap},
 		{"POST /devices/{id}/change", setup, s.formChangeDevice},
 		{"POST /devices/{id}/remove", setup, s.formRemoveDevice},
 		{"POST /devices/{id}/test", test, s.formTest},

@@ -67,6 +67,8 @@ func TestRouteTable(t *testing.T) {
 			"GET /api/found",
 			"POST /api/found/adopt",
 			"POST /devices",
+			"GET /devices/map",
+			"POST /devices/map",
 			"POST /devices/{id}/change",
 			"POST /devices/{id}/remove",
 			"POST /devices/{id}/login",

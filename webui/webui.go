@@ -74,6 +74,9 @@ type Config struct {
 	// LogIn makes a log-in at the broker for a device, in place of any earlier
 	// one, and says at which port; nil: no broker runs here.
 	LogIn func(d hub.Device) (cred hub.Credential, secret string, port int, err error)
+	// Listen says what is heard in the places of a device's map, and waits for
+	// ctx if nothing came yet; nil: nobody listens.
+	Listen func(ctx context.Context, d hub.Device) ([]hub.Heard, error)
 	// Restore brings back a device that was deleted a moment ago, with its
 	// log-in; nil: it is gone.
 	Restore func(id string) error

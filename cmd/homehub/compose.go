@@ -301,7 +301,8 @@ func (i *installation) buildPages() error {
 		Language: i.cfg.House.Language, Prices: (&outlook{settings: i.store, zone: i.zone}).Prices,
 		Audit: i.audit, AuditLog: i.auditLines,
 		Pairing: pairDesk{i.desk, i.opt.clock, i.devices}, Setup: setupDesk{i}, Restore: i.devices.Restore, NetName: i.netName.NetName,
-		Can: func(d hub.Device) []hub.Ability { return mqtt.TraitsOf(d).Can },
+		Listen: i.listen,
+		Can:    func(d hub.Device) []hub.Ability { return mqtt.TraitsOf(d).Can },
 		LogIn: func(d hub.Device) (hub.Credential, string, int, error) {
 			cred, secret, err := i.devices.LogIn(d)
 			return cred, secret, i.brokerPort(), err

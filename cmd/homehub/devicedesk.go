@@ -77,6 +77,21 @@ func checkDevice(device hub.Device) error {
 	return nil
 }
 
+// listen says what is heard in the places of a device's map. The topics of the
+// hub itself are refused, as for a device that is kept.
+func (i *installation) listen(ctx context.Context, d hub.Device) ([]hub.Heard, error) {
+	if len(d.Map.Places()) == 0 {
+		return nil, nil
+	}
+	if err := checkDevice(d); err != nil {
+		return nil, err
+	}
+	if d.Family == hub.FamilyWebhook {
+		return i.hooks.Listen(ctx, d)
+	}
+	return i.broker.Listen(ctx, d)
+}
+
 // checkLogIn says whether a device can be kept with a log-in of its own.
 func (d *deviceDesk) checkLogIn(device hub.Device) error {
 	if err := checkDevice(device); err != nil {
