@@ -56,11 +56,29 @@ type State struct {
 	Reason   string    `json:"reason,omitempty"`
 }
 
+// Deed is a kind of thing that happens at a desk. The pages have words for it.
+type Deed string
+
+// The deeds.
+const (
+	WindowOpened Deed = "opened"   // the window, by Who
+	WindowClosed Deed = "closed"   // the window, by Who
+	Asked        Deed = "asked"    // a device asks to be let in
+	LetIn        Deed = "letin"    // by Who
+	SetUp        Deed = "setup"    // over HTTP, by Who
+	Fetched      Deed = "fetched"  // the device has its credential
+	LoggedIn     Deed = "loggedin" // with it, for the first time
+	// Somebody asked for a credential: once more, too late, or from elsewhere.
+	RefusedAgain     Deed = "refused.again"
+	RefusedLate      Deed = "refused.late"
+	RefusedElsewhere Deed = "refused.elsewhere"
+)
+
 // Event is one line of the audit log.
 type Event struct {
 	At     time.Time  `json:"at"`            // house time
 	Who    string     `json:"who,omitempty"` // who did it, "" for the device at Addr
-	What   string     `json:"what"`
+	What   Deed       `json:"what"`
 	Addr   netip.Addr `json:"addr,omitzero"`
 	Device string     `json:"device,omitempty"`
 }
@@ -150,7 +168,7 @@ func (d *Desk) Open(who string) State {
 	d.addr, d.device = netip.Addr{}, hub.Device{}
 	d.turn(State{Phase: Open, Until: time.Now().Add(windowTime)})
 	d.unlock()
-	d.audit(who, "opened the pairing window", netip.Addr{}, "")
+	d.audit(who, WindowOpened, netip.Addr{}, "")
 	return d.State()
 }
 
@@ -163,7 +181,7 @@ func (d *Desk) Cancel(who string) {
 	d.turn(State{Phase: Closed})
 	d.unlock()
 	if was == Open || was == Allowed {
-		d.audit(who, "closed the pairing window", netip.Addr{}, "")
+		d.audit(who, WindowClosed, netip.Addr{}, "")
 	}
 }
 
@@ -187,7 +205,7 @@ func (d *Desk) Allow(who string, addr netip.Addr, device hub.Device) error {
 	d.addr, d.device = addr, device
 	d.turn(State{Phase: Allowed, Until: time.Now().Add(fetchTime), Requests: d.state.Requests, Device: device.ID})
 	d.unlock()
-	d.audit(who, "let a device in", addr, device.ID)
+	d.audit(who, LetIn, addr, device.ID)
 	return nil
 }
 
@@ -202,7 +220,7 @@ func (d *Desk) Online(device string) {
 	addr := d.granted
 	d.turn(State{Phase: Connected, Until: time.Now().Add(windowTime), Device: device, Requests: d.state.Requests})
 	d.unlock()
-	d.audit("", "a device logged in with its credential", addr, device)
+	d.audit("", LoggedIn, addr, device)
 }
 
 // Run announces the hub while the window is open and ends phases in time,
@@ -271,10 +289,7 @@ func (d *Desk) expire(now time.Time) {
 	d.turn(next)
 }
 
-// Asked is the What of the event that a device asks to be let in.
-const Asked = "a device asked to be let in"
-
-func (d *Desk) audit(who, what string, addr netip.Addr, device string) {
+func (d *Desk) audit(who string, what Deed, addr netip.Addr, device string) {
 	d.cfg.Logger.Info("pairing", "who", who, "what", what, "addr", addr, "device", device)
 	d.cfg.Audit(Event{At: d.cfg.Clock.Now(), Who: who, What: what, Addr: addr, Device: device})
 }
@@ -354,6 +369,6 @@ func (d *Desk) fetch(addr netip.Addr, now time.Time) (cred hub.Credential, secre
 	d.granted, d.addr, d.device = addr, netip.Addr{}, hub.Device{}
 	d.turn(State{Phase: Granted, Until: now.Add(connectTime), Requests: d.state.Requests, Device: device.ID})
 	d.unlock()
-	d.audit("", "a device fetched its credential", addr, device.ID)
+	d.audit("", Fetched, addr, device.ID)
 	return cred, secret, device, nil
 }

@@ -76,7 +76,7 @@ func grant(user, secret, topic string, port int) string {
 // card a commit, and a plug asks every 10 s.
 type refusal struct {
 	addr netip.Addr
-	what string
+	what Deed
 }
 
 const (
@@ -88,14 +88,14 @@ const (
 // Others merely ask while the window is closed, every 10 s, which is no news.
 func (d *Desk) turnedAway(addr netip.Addr, now time.Time) {
 	d.mu.Lock()
-	what, many := "", false
+	what, many := Deed(""), false
 	switch {
 	case addr == d.granted:
-		what = "a second fetch of a credential was refused"
+		what = RefusedAgain
 	case addr == d.late:
-		what = "a fetch that came too late was refused"
+		what = RefusedLate
 	case d.state.Phase == Allowed:
-		what, many = "a fetch from another address was refused", true
+		what, many = RefusedElsewhere, true
 	}
 	for r, at := range d.refused {
 		if now.Sub(at) >= refusalPause {

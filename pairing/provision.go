@@ -49,7 +49,7 @@ func (d *Desk) Provision(ctx context.Context, who string, p Probed, device hub.D
 		drop(device.ID)
 		return err
 	}
-	d.audit(who, "set up a device over HTTP", p.Addr.Addr(), device.ID)
+	d.audit(who, SetUp, p.Addr.Addr(), device.ID)
 	return nil
 }
 

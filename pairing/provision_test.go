@@ -58,7 +58,7 @@ func TestProvision(t *testing.T) {
 				b.phase(t, Granted)
 				b.Online("it")
 				b.phase(t, Connected)
-				if log := strings.Join(b.events, "|"); log != "set up a device over HTTP|a device logged in with its credential" {
+				if log := strings.Join(b.events, "|"); log != "setup|loggedin" {
 					t.Errorf("audit: %s", log)
 				}
 			})

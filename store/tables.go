@@ -28,11 +28,14 @@ type Token struct {
 	Made time.Time `json:"made"`
 }
 
-// AuditEntry is one line of the audit log: who changed what.
+// AuditEntry is one line of the audit log: who changed what. What is a kind of
+// deed, for which the pages have words, and Values what it was done to. Lines
+// of old logs are sentences without values.
 type AuditEntry struct {
-	At   time.Time `json:"at"`
-	Who  string    `json:"who"`
-	What string    `json:"what"`
+	At     time.Time `json:"at"`
+	Who    string    `json:"who"`
+	What   string    `json:"what"`
+	Values []string  `json:"values,omitempty"`
 }
 
 // maxAudit is how many lines the audit log holds; the oldest go first.
@@ -119,9 +122,9 @@ func (s *Store) Setting(key string, v any) bool {
 func (s *Store) PutSetting(key string, v any) error { return put(s, tableSettings, key, v) }
 
 // Audit adds a line to the audit log.
-func (s *Store) Audit(who, what string) error {
+func (s *Store) Audit(who, what string, values ...string) error {
 	at := s.cfg.Now().UTC()
-	raw, err := json.Marshal(AuditEntry{at, who, what})
+	raw, err := json.Marshal(AuditEntry{at, who, what, values})
 	if err != nil {
 		return fmt.Errorf("encoding an audit line: %w", err)
 	}

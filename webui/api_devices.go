@@ -113,7 +113,7 @@ func (s *Server) addDevice(body newDevice, v viewer) (hub.DeviceState, error) {
 	if err := s.cfg.Devices.PutDevice(d); err != nil {
 		return hub.DeviceState{}, err
 	}
-	s.audit(v, "added device "+body.ID)
+	s.audit(v, "device.added", body.ID)
 	return s.find(body.ID)
 }
 
@@ -183,7 +183,7 @@ func (s *Server) patchDevice(w http.ResponseWriter, r *http.Request, v viewer) e
 	if err := readJSON(r, &p); err != nil {
 		return err
 	}
-	return s.answerChanged(w, r, v, "changed device", func(d *hub.Device) error {
+	return s.answerChanged(w, r, v, "device.changed", func(d *hub.Device) error {
 		take(&d.Name, p.Name)
 		take(&d.Family, p.Family)
 		take(&d.Role, p.Role)
@@ -218,7 +218,7 @@ func (s *Server) removeDevice(ctx context.Context, id string, v viewer) error {
 	if err := s.cfg.Devices.DeleteDevice(ctx, id); err != nil {
 		return err
 	}
-	s.audit(v, "removed device "+id)
+	s.audit(v, "device.removed", id)
 	return nil
 }
 
@@ -238,7 +238,7 @@ func (s *Server) change(id string, v viewer, what string, f func(d *hub.Device) 
 	if err := s.cfg.Devices.PutDevice(d); err != nil {
 		return state, err
 	}
-	s.audit(v, what+" "+id)
+	s.audit(v, what, id)
 	return s.find(id)
 }
 
@@ -287,14 +287,14 @@ func (s *Server) putSchedule(w http.ResponseWriter, r *http.Request, v viewer) e
 	if err != nil {
 		return err
 	}
-	return s.answerChanged(w, r, v, "scheduled", func(d *hub.Device) error {
+	return s.answerChanged(w, r, v, "device.scheduled", func(d *hub.Device) error {
 		d.Schedule = sched
 		return nil
 	})
 }
 
 func (s *Server) deleteSchedule(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return s.answerChanged(w, r, v, "unscheduled", func(d *hub.Device) error {
+	return s.answerChanged(w, r, v, "device.unscheduled", func(d *hub.Device) error {
 		d.Schedule = nil
 		return nil
 	})
@@ -314,7 +314,7 @@ func (s *Server) postMode(w http.ResponseWriter, r *http.Request, v viewer) erro
 	if body.Mode == nil {
 		return hub.FieldErrorf("mode", "is missing: give on, off or auto")
 	}
-	return s.answerChanged(w, r, v, "set "+string(*body.Mode), func(d *hub.Device) error {
+	return s.answerChanged(w, r, v, "mode."+string(*body.Mode), func(d *hub.Device) error {
 		return setMode(d, *body.Mode, body.Until, s.now())
 	})
 }

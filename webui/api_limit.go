@@ -42,11 +42,11 @@ func (s *Server) putLimit(w http.ResponseWriter, r *http.Request, v viewer) erro
 	case body.Source == "":
 		return hub.FieldErrorf("source", "is missing: say who sets the limit")
 	}
-	return s.setLimit(w, r, v, hub.Limit{Watts: *body.Watts, Until: body.Until.UTC(), Source: body.Source}, "set the limit of ")
+	return s.setLimit(w, r, v, hub.Limit{Watts: *body.Watts, Until: body.Until.UTC(), Source: body.Source}, "limit.set")
 }
 
 func (s *Server) deleteLimit(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return s.setLimit(w, r, v, hub.Limit{}, "withdrew the limit")
+	return s.setLimit(w, r, v, hub.Limit{}, "limit.withdrawn")
 }
 
 func (s *Server) setLimit(w http.ResponseWriter, r *http.Request, v viewer, l hub.Limit, what string) error {
@@ -56,6 +56,6 @@ func (s *Server) setLimit(w http.ResponseWriter, r *http.Request, v viewer, l hu
 	if err := s.cfg.SetLimit(l); err != nil {
 		return err
 	}
-	s.audit(v, what+l.Source)
+	s.audit(v, what, l.Source)
 	return s.limit(w, r, v)
 }

@@ -209,7 +209,7 @@ func (s *Server) adopt(body adoptBody, v viewer) (hub.DeviceState, error) {
 		if err := s.cfg.Setup.Adopt(v.name(), f.Key, d); err != nil {
 			return hub.DeviceState{}, err
 		}
-		s.audit(v, "adopted device "+d.ID)
+		s.audit(v, "device.adopted", d.ID)
 		return s.find(d.ID)
 	}
 	return hub.DeviceState{}, hub.Errorf(hub.NotFound, "that device is not there any more")
@@ -245,7 +245,7 @@ func (s *Server) newLogin(id string, v viewer) (deviceLoginJSON, error) {
 	if err != nil {
 		return deviceLoginJSON{}, err
 	}
-	s.audit(v, "made a log-in for device "+id)
+	s.audit(v, "device.login", id)
 	return deviceLoginJSON{clientOf(cred, secret), d.Topic, port}, nil
 }
 
@@ -270,7 +270,7 @@ func (s *Server) restore(id string, v viewer) (hub.DeviceState, error) {
 	if err := s.cfg.Restore(id); err != nil {
 		return hub.DeviceState{}, err
 	}
-	s.audit(v, "brought back device "+id)
+	s.audit(v, "device.restored", id)
 	return s.find(id)
 }
 
@@ -294,7 +294,7 @@ func (s *Server) postTest(w http.ResponseWriter, r *http.Request, v viewer) erro
 // test switches a device for a minute, after which it is on auto again.
 func (s *Server) test(id string, mode hub.Mode, v viewer) (hub.DeviceState, error) {
 	now := s.now()
-	return s.change(id, v, "tested "+string(mode), func(d *hub.Device) error {
+	return s.change(id, v, "test."+string(mode), func(d *hub.Device) error {
 		if mode != hub.ModeOn && mode != hub.ModeOff {
 			return hub.FieldErrorf("mode", "%q is not one of on, off", mode)
 		}

@@ -78,7 +78,7 @@ func (s *Server) setPassword(w http.ResponseWriter, r *http.Request, v viewer, o
 	}
 	s.sessions.stopAll(u.Name)
 	http.SetCookie(w, sessionCookie(r, s.sessions.start(u, s.wall.Now()), 0))
-	s.audit(v, "changed password")
+	s.audit(v, "password.changed")
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (s *Server) addClient(body clientBody, v viewer) (hub.Credential, string, e
 	}
 	c, secret, err := s.cfg.Clients.Put(name, body.Grants)
 	if err == nil {
-		s.audit(v, "added MQTT client "+c.ID)
+		s.audit(v, "client.added", c.ID)
 	}
 	return c, secret, err
 }
@@ -200,7 +200,7 @@ func (s *Server) removeClient(id string, v viewer) error {
 		if err := s.cfg.Clients.Delete(id); err != nil {
 			return err
 		}
-		s.audit(v, "removed MQTT client "+id)
+		s.audit(v, "client.removed", id)
 		return nil
 	}
 	return hub.Errorf(hub.NotFound, "there is no MQTT client %q", id)
@@ -266,7 +266,7 @@ func (s *Server) addToken(body tokenBody, v viewer) (Token, string, error) {
 	if err := s.cfg.Tokens.PutToken(t); err != nil {
 		return Token{}, "", err
 	}
-	s.audit(v, "added token "+name)
+	s.audit(v, "token.added", name)
 	return t, secret, nil
 }
 
@@ -300,6 +300,6 @@ func (s *Server) removeToken(id string, v viewer) error {
 	if err := s.cfg.Tokens.DeleteToken(hash); err != nil {
 		return err
 	}
-	s.audit(v, "removed token "+t.Name)
+	s.audit(v, "token.removed", t.Name)
 	return nil
 }

@@ -81,11 +81,11 @@ func (s *Server) addUser(r *http.Request, body userBody, v viewer) (userJSON, er
 	if err := s.cfg.Users.PutUser(u); err != nil {
 		return userJSON{}, err
 	}
-	what := "added user " + u.Name + " as " + string(u.Role)
-	if !u.Until.IsZero() {
-		what += " until " + u.Until.UTC().Format(time.RFC3339)
+	if u.Until.IsZero() {
+		s.audit(v, "user.added", u.Name, string(u.Role))
+	} else {
+		s.audit(v, "guest.added", u.Name, string(u.Role), u.Until.UTC().Format(time.RFC3339))
 	}
-	s.audit(v, what)
 	return userJSON{u.Name, u.Role, givenTime(u.Until), password}, nil
 }
 
@@ -132,7 +132,7 @@ func (s *Server) removeUser(name string, v viewer) error {
 		return err
 	}
 	s.sessions.stopAll(name)
-	s.audit(v, "removed user "+name)
+	s.audit(v, "user.removed", name)
 	return nil
 }
 
@@ -163,7 +163,7 @@ func (s *Server) changeUser(name string, role Role, v viewer) (was User, err err
 		return was, err
 	}
 	s.sessions.stopAll(name)
-	s.audit(v, "made user "+name+" "+string(role))
+	s.audit(v, "user.role", name, string(role))
 	return was, nil
 }
 
@@ -185,31 +185,6 @@ func (s *Server) newPassword(ctx context.Context, name string, v viewer) (string
 		return "", err
 	}
 	s.sessions.stopAll(name)
-	s.audit(v, "made a new password for "+name)
+	s.audit(v, "user.password", name)
 	return password, nil
-}
-
-// auditJSON is one line of the audit log.
-type auditJSON struct {
-	At   time.Time `json:"at"`
-	Who  string    `json:"who"`
-	What string    `json:"what"`
-}
-
-// AuditLine is one line of the audit log: who changed what.
-type AuditLine struct {
-	At        time.Time
-	Who, What string
-}
-
-func (s *Server) auditLog(w http.ResponseWriter, r *http.Request, _ viewer) error {
-	list := []auditJSON{}
-	if s.cfg.AuditLog != nil {
-		for _, l := range s.cfg.AuditLog() {
-			list = append(list, auditJSON{l.At.UTC(), l.Who, l.What})
-		}
-	}
-	return writeJSON(w, r, http.StatusOK, struct {
-		Audit []auditJSON `json:"audit"`
-	}{list})
 }

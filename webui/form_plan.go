@@ -186,7 +186,7 @@ func (s *Server) formSchedule(w http.ResponseWriter, r *http.Request, v viewer) 
 	}
 	sched, err := readSchedule(r.PostForm, s.now())
 	if err == nil {
-		err = s.act(w, r, v, "scheduled", "saved", func(d *hub.Device) error {
+		err = s.act(w, r, v, "device.scheduled", "saved", func(d *hub.Device) error {
 			if d.Schedule != nil && d.Schedule.PausedUntil.After(s.now()) {
 				sched.PausedUntil = d.Schedule.PausedUntil // on holiday still
 			}
@@ -204,7 +204,7 @@ func (s *Server) formSchedule(w http.ResponseWriter, r *http.Request, v viewer) 
 }
 
 func (s *Server) formUnschedule(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return s.act(w, r, v, "unscheduled", "removed", func(d *hub.Device) error {
+	return s.act(w, r, v, "device.unscheduled", "removed", func(d *hub.Device) error {
 		d.Schedule = nil
 		return nil
 	})
@@ -212,7 +212,7 @@ func (s *Server) formUnschedule(w http.ResponseWriter, r *http.Request, v viewer
 
 // formRepeat makes the last plan of a device again.
 func (s *Server) formRepeat(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return s.act(w, r, v, "repeated the plan of", "saved", func(d *hub.Device) error {
+	return s.act(w, r, v, "device.repeated", "saved", func(d *hub.Device) error {
 		last := s.lastPlan(*d)
 		if last == nil {
 			return hub.Errorf(hub.Conflict, "%s has no plan to repeat", d.Name)
@@ -243,7 +243,7 @@ func (s *Server) editPlan(w http.ResponseWriter, r *http.Request, v viewer, what
 func (s *Server) formSkip(w http.ResponseWriter, r *http.Request, v viewer) error {
 	now := s.now()
 	planned, ok := s.cfg.Live.Snapshot().Plan.Of(r.PathValue("id"))
-	return s.editPlan(w, r, v, "skipped a run of", "skipped", func(sched *hub.Schedule) error {
+	return s.editPlan(w, r, v, "device.skipped", "skipped", func(sched *hub.Schedule) error {
 		switch {
 		case sched.Skip.After(now):
 			sched.Skip = time.Time{}
@@ -271,7 +271,7 @@ func (s *Server) formPause(w http.ResponseWriter, r *http.Request, v viewer) err
 			return hub.FieldErrorf("until", "must be a day that is still to come")
 		}
 	}
-	return s.editPlan(w, r, v, "paused the plan of", map[bool]string{true: "resumed", false: "paused"}[until.IsZero()], func(sched *hub.Schedule) error {
+	return s.editPlan(w, r, v, "device.paused", map[bool]string{true: "resumed", false: "paused"}[until.IsZero()], func(sched *hub.Schedule) error {
 		sched.PausedUntil = until
 		return nil
 	})
@@ -294,5 +294,5 @@ func (s *Server) formMode(w http.ResponseWriter, r *http.Request, v viewer) erro
 	if minutes > 0 {
 		until = now.Add(time.Duration(minutes) * time.Minute)
 	}
-	return s.act(w, r, v, "set "+string(mode), "mode", func(d *hub.Device) error { return setMode(d, mode, until, now) })
+	return s.act(w, r, v, "mode."+string(mode), "mode", func(d *hub.Device) error { return setMode(d, mode, until, now) })
 }

@@ -45,7 +45,7 @@ type house struct {
 	log     *bytes.Buffer
 
 	mu    sync.Mutex
-	audit []string
+	audit []webui.AuditLine
 }
 
 // password of every user of the house. Hashing costs, so it is done once.
@@ -137,10 +137,10 @@ func houseOffline(t *testing.T, at time.Time, change ...func(*webui.Config)) *ho
 			return cred, secret, 1883, nil
 		},
 		Certificate: func() (webui.Certificate, error) { return testCertificate, nil }, HTTPSPort: func() int { return 443 },
-		Audit: func(who, what string) {
+		Audit: func(who, what string, values ...string) {
 			h.mu.Lock()
 			defer h.mu.Unlock()
-			h.audit = append(h.audit, who+": "+what)
+			h.audit = append(h.audit, webui.AuditLine{At: h.now, Who: who, What: what, Values: values})
 		},
 	}
 	for _, f := range change {
@@ -245,18 +245,18 @@ func flatPrices(from time.Time, n int) []hub.Slot {
 	return slots
 }
 
-func (h *house) audited() []string {
+// audited is the audit log in English, the oldest line first.
+func (h *house) audited() (list []string) {
+	for _, l := range h.auditLines() {
+		list = append(list, l.Who+": "+h.server.Told(l.What, l.Values...))
+	}
+	return list
+}
+
+func (h *house) auditLines() []webui.AuditLine {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return slices.Clone(h.audit)
-}
-
-func (h *house) auditLines() (list []webui.AuditLine) {
-	for _, line := range h.audited() {
-		who, what, _ := strings.Cut(line, ": ")
-		list = append(list, webui.AuditLine{At: h.now, Who: who, What: what})
-	}
-	return list
 }
 
 // restore brings back the device that the house keeps for that.

@@ -235,7 +235,7 @@ func (s *Server) formChangeDevice(w http.ResponseWriter, r *http.Request, v view
 		return formProblem(err)
 	}
 	id := r.PathValue("id")
-	_, err := s.change(id, v, "changed device", func(d *hub.Device) error { return readDevice(r.PostForm, d) })
+	_, err := s.change(id, v, "device.changed", func(d *hub.Device) error { return readDevice(r.PostForm, d) })
 	if err == nil || hub.CodeOf(err) == hub.NotFound {
 		return s.devicesDone(w, r, v, err, "saved")
 	}

@@ -255,7 +255,7 @@ func (s *Server) formMap(w http.ResponseWriter, r *http.Request, v viewer) error
 func (s *Server) putMapped(f url.Values, v viewer) (hub.DeviceState, error) {
 	m := mapOf(f)
 	if id := f.Get("id"); id != "" {
-		return s.change(id, v, "changed device", func(d *hub.Device) error {
+		return s.change(id, v, "device.changed", func(d *hub.Device) error {
 			d.Role, d.Map = hub.Role(f.Get("role")), m
 			return readDevice(f, d)
 		})

@@ -212,7 +212,7 @@ func (s *Server) formRemoveClient(w http.ResponseWriter, r *http.Request, v view
 		return goTo(w, r, "/more", "removed")
 	}
 	return s.goUndo(w, r, v, "/more", "removed", func() error {
-		s.audit(v, "brought MQTT client "+id+" back")
+		s.audit(v, "client.restored", id)
 		return s.cfg.RestoreClient(list[i])
 	})
 }
@@ -235,7 +235,7 @@ func (s *Server) formRemoveToken(w http.ResponseWriter, r *http.Request, v viewe
 		return err
 	}
 	return s.goUndo(w, r, v, "/more", "removed", func() error {
-		s.audit(v, "brought token "+was.Name+" back")
+		s.audit(v, "token.restored", was.Name)
 		return s.cfg.Tokens.PutToken(was)
 	})
 }
@@ -274,7 +274,7 @@ func (s *Server) formRemoveUser(w http.ResponseWriter, r *http.Request, v viewer
 		if _, taken := s.cfg.Users.User(was.Name); taken {
 			return hub.Errorf(hub.Conflict, "somebody else is called %s now", was.Name)
 		}
-		s.audit(v, "brought user "+was.Name+" back")
+		s.audit(v, "user.restored", was.Name)
 		return s.cfg.Users.PutUser(was)
 	})
 }

@@ -159,7 +159,7 @@ func (s *Server) formSeen(w http.ResponseWriter, r *http.Request, _ viewer) erro
 }
 
 // putRules keeps new rules and offers to take them back.
-func (s *Server) putRules(w http.ResponseWriter, r *http.Request, v viewer, rules hub.NoticeRules, open hub.Channel, what string) error {
+func (s *Server) putRules(w http.ResponseWriter, r *http.Request, v viewer, rules hub.NoticeRules, open hub.Channel) error {
 	before := s.cfg.Notices.Rules()
 	err := rules.Validate()
 	if err == nil {
@@ -170,9 +170,13 @@ func (s *Server) putRules(w http.ResponseWriter, r *http.Request, v viewer, rule
 		p := s.noticesPage(r, v, &rules, open)
 		return s.show(w, r, s.trouble(r, &p.view, err), "notices.html", p)
 	}
-	s.audit(v, "changed "+what)
+	what := "notices.channel"
+	if open == "" {
+		what = "notices.rules"
+	}
+	s.audit(v, what, string(open))
 	return s.goUndo(w, r, v, "/notices", "saved", func() error {
-		s.audit(v, "took back: changed "+what)
+		s.audit(v, "notices.undone", string(open))
 		return s.cfg.Notices.PutRules(before)
 	})
 }
@@ -206,7 +210,7 @@ func (s *Server) formRules(w http.ResponseWriter, r *http.Request, v viewer) err
 			return s.show(w, r, s.trouble(r, &p.view, err), "notices.html", p)
 		}
 	}
-	return s.putRules(w, r, v, rules, "", "what is told and when")
+	return s.putRules(w, r, v, rules, "")
 }
 
 func (s *Server) formChannel(w http.ResponseWriter, r *http.Request, v viewer) error {
@@ -229,7 +233,7 @@ func (s *Server) formChannel(w http.ResponseWriter, r *http.Request, v viewer) e
 	default:
 		return hub.Errorf(hub.NotFound, "there is no channel %q", channel)
 	}
-	return s.putRules(w, r, v, rules, channel, "notices by "+string(channel))
+	return s.putRules(w, r, v, rules, channel)
 }
 
 func (s *Server) formTry(w http.ResponseWriter, r *http.Request, v viewer) error {
@@ -241,7 +245,7 @@ func (s *Server) formTry(w http.ResponseWriter, r *http.Request, v viewer) error
 	if !rules.Uses(channel) {
 		return hub.Errorf(hub.NotFound, "%q is not in use", channel)
 	}
-	s.audit(v, "tried notices by "+string(channel))
+	s.audit(v, "notices.tried", string(channel))
 	if err := s.cfg.Notices.Try(r.Context(), channel); err != nil {
 		p := s.noticesPage(r, v, nil, "")
 		return s.show(w, r, s.trouble(r, &p.view, err), "notices.html", p)

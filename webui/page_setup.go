@@ -172,7 +172,7 @@ func (s *Server) afterStep(w http.ResponseWriter, r *http.Request, v viewer, ste
 		return nil
 	}
 	return s.goUndo(w, r, v, "/setup", "saved", func() error {
-		s.audit(v, "took back a change of the house")
+		s.audit(v, "house.undone")
 		return s.putHouse(before)
 	})
 }
@@ -225,7 +225,7 @@ func (s *Server) formHouse(w http.ResponseWriter, r *http.Request, v viewer) err
 		return s.setupTrouble(w, r, v, "language", err)
 	}
 	setLanguage(w, h.Language)
-	s.audit(v, "set the house to "+h.Language+" and "+h.Zone)
+	s.audit(v, "house.set", h.Language, h.Zone)
 	return s.afterStep(w, r, v, "language", before)
 }
 
@@ -256,7 +256,7 @@ func (s *Server) formClaim(w http.ResponseWriter, r *http.Request, v viewer) err
 		return s.setupTrouble(w, r, v, "password", err)
 	}
 	http.SetCookie(w, sessionCookie(r, s.sessions.start(u, s.wall.Now()), 0))
-	s.audit(v, "chose the owner's first password")
+	s.audit(v, "owner.claimed")
 	if s.cfg.House.Settings().Done {
 		return goTo(w, r, "/", "saved")
 	}
@@ -282,17 +282,18 @@ func (s *Server) formPrice(w http.ResponseWriter, r *http.Request, v viewer) err
 		if text, err := upload(r); err != nil {
 			return s.setupTrouble(w, r, v, "price", err)
 		} else if len(text) > 0 {
-			if _, err := s.cfg.House.PutPrices(text); err != nil {
+			n, err := s.cfg.House.PutPrices(text)
+			if err != nil {
 				return s.setupTrouble(w, r, v, "price", err)
 			}
-			s.audit(v, "uploaded market prices")
+			s.audit(v, "prices.uploaded", strconv.Itoa(n))
 		}
 	}
 	h.Done = true
 	if err := s.putHouse(h); err != nil {
 		return s.setupTrouble(w, r, v, "price", err)
 	}
-	s.audit(v, "set the price: "+string(h.Price.Kind))
+	s.audit(v, "price.set", string(h.Price.Kind))
 	if !before.Done {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return nil
@@ -366,7 +367,7 @@ func (s *Server) formSetupDone(w http.ResponseWriter, r *http.Request, v viewer)
 		if err := s.putHouse(h); err != nil {
 			return err
 		}
-		s.audit(v, "ended the first run")
+		s.audit(v, "setup.done")
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
 	return nil
@@ -389,7 +390,7 @@ func (s *Server) putPrices(w http.ResponseWriter, r *http.Request, v viewer) err
 	if err != nil {
 		return err
 	}
-	s.audit(v, "uploaded "+strconv.Itoa(n)+" market prices")
+	s.audit(v, "prices.uploaded", strconv.Itoa(n))
 	return writeJSON(w, r, http.StatusOK, struct {
 		Prices int `json:"prices"`
 	}{n})

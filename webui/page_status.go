@@ -171,7 +171,7 @@ func (s *Server) inspect(l locale, kind, text string, now time.Time) (rows []eve
 	var all []event
 	if s.cfg.AuditLog != nil && (kind == "" || kind == "audit") {
 		for _, a := range s.cfg.AuditLog() {
-			all = append(all, event{a.At, eventRow{What: a.What, Who: a.Who}})
+			all = append(all, event{a.At, eventRow{What: l.deed(a.What, a.Values, now), Who: l.who(a.Who)}})
 		}
 	}
 	if s.cfg.Notices != nil && (kind == "" || kind == "notice") {
@@ -207,7 +207,7 @@ func (s *Server) formExport(w http.ResponseWriter, r *http.Request, v viewer) er
 	if s.cfg.Archive == nil {
 		return hub.Errorf(hub.Unavailable, "there is nothing to take away")
 	}
-	s.audit(v, "took all data away as a file")
+	s.audit(v, "data.exported")
 	name := "homehub-" + s.now().Format("2006-01-02") + ".zip"
 	w.Header().Set("Content-Type", "application/zip")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
@@ -252,19 +252,19 @@ func (s *Server) formDeleteFeed(w http.ResponseWriter, r *http.Request, v viewer
 		p.Path = "/status"
 		return s.show(w, r, s.trouble(r, &p.view, hub.FieldErrorf("confirm", "is not the feed's name")), "status.html", p)
 	}
-	s.audit(v, "will delete all values of "+name)
+	s.audit(v, "feed.deletes", name)
 	s.deletions.plan(name, s.wall.Now().Add(undoFor), undoFor, func() {
 		if err := s.cfg.Archive.DeleteFeed(name); err != nil {
 			s.cfg.Logger.Error("deleting a feed", "feed", name, "err", err)
 			return
 		}
-		s.audit(v, "deleted all values of "+name)
+		s.audit(v, "feed.deleted", name)
 	})
 	return s.goUndo(w, r, v, "/status", "deletes", func() error {
 		if !s.deletions.cancel(name) {
 			return hub.Errorf(hub.NotFound, "this can not be undone any more")
 		}
-		s.audit(v, "kept the values of "+name+" after all")
+		s.audit(v, "feed.kept", name)
 		return nil
 	})
 }
@@ -275,6 +275,6 @@ func (s *Server) formKeepFeed(w http.ResponseWriter, r *http.Request, v viewer) 
 	if !s.deletions.cancel(name) {
 		return hub.Errorf(hub.NotFound, "%q is not about to be deleted", name)
 	}
-	s.audit(v, "kept the values of "+name+" after all")
+	s.audit(v, "feed.kept", name)
 	return goTo(w, r, "/status", "undone")
 }

@@ -270,7 +270,7 @@ func (s *Server) logIn(w http.ResponseWriter, r *http.Request, v viewer, name, p
 	}
 	name = strings.ToLower(strings.TrimSpace(name))
 	if wait := s.tries.take(v.addr, now); wait > 0 {
-		s.audit(v, "log-in refused: too many tries")
+		s.audit(v, "login.refused")
 		return User{}, &tooManyTries{wait}
 	}
 	u, known := s.cfg.Users.User(name)
@@ -286,7 +286,7 @@ func (s *Server) logIn(w http.ResponseWriter, r *http.Request, v viewer, name, p
 		}
 	}
 	if !known || !fits || u.ended(now) {
-		s.audit(v, "log-in failed")
+		s.audit(v, "login.failed")
 		return User{}, hub.Errorf(hub.Unauthorized, "wrong name or password")
 	}
 	s.tries.forget(v.addr)
@@ -295,7 +295,7 @@ func (s *Server) logIn(w http.ResponseWriter, r *http.Request, v viewer, name, p
 	}
 	http.SetCookie(w, sessionCookie(r, s.sessions.start(u, now), 0))
 	v.user = u.Name
-	s.audit(v, "logged in")
+	s.audit(v, "login")
 	s.tell(hub.Notice{Kind: hub.NoticeLogin, About: u.Name, Detail: v.addr})
 	return u, nil
 }
@@ -307,7 +307,7 @@ const strangerHash = "$argon2id$v=19$m=19456,t=2,p=1$bm9ib2R5IGxpdmVzIGhlcg$AAAA
 func (s *Server) logOut(w http.ResponseWriter, r *http.Request, v viewer) {
 	if v.session != nil {
 		s.sessions.stop(v.session)
-		s.audit(v, "logged out")
+		s.audit(v, "logout")
 	}
 	http.SetCookie(w, sessionCookie(r, "", -1))
 }

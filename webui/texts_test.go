@@ -70,6 +70,9 @@ func TestTextsAgree(t *testing.T) {
 	}
 	for key := range en {
 		key, _, _ = strings.Cut(key, "#")
+		if strings.HasPrefix(key, "did.") {
+			continue // see TestEveryDeedHasWords
+		}
 		prefix := key[:strings.LastIndex(key, ".")+1]
 		if !used[key] && !used[prefix] && !strings.Contains(source.String(), `"`+key+`"`) {
 			t.Errorf("%s is not used", key)

@@ -145,7 +145,7 @@ func (s *Server) formUndo(w http.ResponseWriter, r *http.Request, v viewer) erro
 		s.undos.drop(e)
 		return goTo(w, r, backTo(r), "undone")
 	}
-	_, err := s.change(e.before.ID, v, "undid the last change of", func(d *hub.Device) error {
+	_, err := s.change(e.before.ID, v, "device.undone", func(d *hub.Device) error {
 		if !sameWish(*d, e.after) {
 			return hub.Errorf(hub.Conflict, "%s was changed since", d.Name)
 		}

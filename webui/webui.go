@@ -119,8 +119,9 @@ type Config struct {
 	// SetLimit puts a limit from outside in force, one without a source
 	// withdraws it; nil: none is taken.
 	SetLimit func(l hub.Limit) error
-	// Audit records that who did what; nil: nobody records it.
-	Audit func(who, what string)
+	// Audit records who did what: a kind that Deed puts into words, and its
+	// values; nil: nobody records it.
+	Audit func(who, what string, values ...string)
 }
 
 // Server answers the house's browsers and programs.
@@ -197,9 +198,11 @@ func (c *Config) idle() time.Duration {
 // now is the time of the house in its zone.
 func (s *Server) now() time.Time { return s.cfg.Clock.Now().In(s.cfg.Zone) }
 
-func (s *Server) audit(v viewer, what string) {
+// audit records a deed of a viewer. What is told of it has the text
+// did.<what> with the values in its holes.
+func (s *Server) audit(v viewer, what string, values ...string) {
 	if s.cfg.Audit == nil {
 		return
 	}
-	s.cfg.Audit(v.name(), what)
+	s.cfg.Audit(v.name(), what, values...)
 }

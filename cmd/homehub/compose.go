@@ -197,7 +197,7 @@ func (i *installation) decideMode(client, device string, mode hub.Mode, until ti
 	if err := i.hub.PutDevice(d); err != nil {
 		return err
 	}
-	return i.store.Audit("MQTT client "+client, "set "+d.Name+" to "+string(mode))
+	return i.store.Audit("MQTT client "+client, "mode."+string(mode), device)
 }
 
 // setLimit puts a limit in force that a program asked for on the broker. One

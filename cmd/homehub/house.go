@@ -56,7 +56,7 @@ func (i *installation) resetOwner(kept keptHouse) error {
 		return err
 	}
 	i.logger.Warn("the owner's password is taken away because of a reset file", "file", i.cfg.House.ResetFile)
-	return errors.Join(i.store.PutSetting(houseKey, kept), i.store.Audit("reset file", "took the owner's password away"))
+	return errors.Join(i.store.PutSetting(houseKey, kept), i.store.Audit("reset file", "owner.reset"))
 }
 
 // houseDesk gives the pages what is decided about the house.

@@ -76,7 +76,7 @@ func (f *clientFlags) add() *cobra.Command {
 					return err
 				}
 				c = lineOfClient(cred, secret)
-				return s.Audit("command line", "added MQTT client "+cred.ID)
+				return s.Audit("command line", "client.added", cred.ID)
 			})
 			if err != nil {
 				return err
@@ -168,7 +168,7 @@ func (f *clientFlags) revoke() *cobra.Command {
 				if err := s.DeleteCredential(args[0]); err != nil {
 					return err
 				}
-				return s.Audit("command line", "revoked MQTT client "+args[0])
+				return s.Audit("command line", "client.removed", args[0])
 			})
 		},
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
-	"strings"
 	"time"
 
 	"homehub/hub"
@@ -44,18 +43,18 @@ func (i *installation) auditPairing(e pairing.Event) {
 	if e.What == pairing.Asked {
 		i.notices.Tell(hub.Notice{Kind: hub.NoticePairing, About: e.Addr.String()})
 	}
-	what := []string{e.What}
+	values := []string{}
 	if e.Addr.IsValid() {
-		what = append(what, e.Addr.String())
+		values = append(values, e.Addr.String())
 	}
 	if e.Device != "" {
-		what = append(what, "as "+e.Device)
+		values = append(values, e.Device)
 	}
-	i.audit(who, strings.Join(what, " "))
+	i.audit(who, "pairing."+string(e.What), values...)
 }
 
-func (i *installation) audit(who, what string) {
-	if err := i.store.Audit(who, what); err != nil {
+func (i *installation) audit(who, what string, values ...string) {
+	if err := i.store.Audit(who, what, values...); err != nil {
 		i.logger.Warn("writing the audit log", "err", err)
 	}
 }
@@ -63,7 +62,7 @@ func (i *installation) audit(who, what string) {
 // auditLines is the audit log for the pages.
 func (i *installation) auditLines() (lines []webui.AuditLine) {
 	for _, e := range i.store.AuditLog() {
-		lines = append(lines, webui.AuditLine{At: e.At, Who: e.Who, What: e.What})
+		lines = append(lines, webui.AuditLine{At: e.At, Who: e.Who, What: e.What, Values: e.Values})
 	}
 	return lines
 }

@@ -42,7 +42,7 @@ standard input.`,
 				return err
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "the password of %s is set\n", user)
-			return s.Audit("command line", "set the password of "+user)
+			return s.Audit("command line", "user.password", user)
 		},
 	}
 	cmd.Flags().StringVar(&dir, "data", defaults().Data.Dir, "data folder")

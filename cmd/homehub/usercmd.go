@@ -107,7 +107,7 @@ func addUser(s *store.Store, name, role string, span time.Duration) (userLine, e
 	if err := (people{s}).PutUser(u); err != nil {
 		return userLine{}, err
 	}
-	return lineOfUser(u, password), s.Audit("command line", "added user "+u.Name+" as "+role)
+	return lineOfUser(u, password), s.Audit("command line", "user.added", u.Name, role)
 }
 
 func lineOfUser(u webui.User, password string) userLine {
@@ -176,7 +176,7 @@ func (f *userFlags) remove() *cobra.Command {
 				if err := s.DeleteUser(args[0]); err != nil {
 					return err
 				}
-				return s.Audit("command line", "removed user "+args[0])
+				return s.Audit("command line", "user.removed", args[0])
 			})
 		},
 	}
