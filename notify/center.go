@@ -73,6 +73,13 @@ func (c *Center) Tell(n hub.Notice) {
 	}
 }
 
+// Forget takes out of the last notices those about somebody.
+func (c *Center) Forget(about string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.recent = slices.DeleteFunc(slices.Clone(c.recent), func(n hub.Notice) bool { return n.Kind == hub.NoticeLogin && n.About == about })
+}
+
 // Recent are the last notices, the newest first, and how many there ever were.
 func (c *Center) Recent() ([]hub.Notice, uint64) {
 	c.mu.Lock()

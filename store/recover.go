@@ -71,6 +71,11 @@ func (s *Store) snapshotPath(i int) string {
 func (s *Store) Snapshot() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.writeSnapshot()
+}
+
+// writeSnapshot is Snapshot with s.mu held.
+func (s *Store) writeSnapshot() error {
 	if !s.dirty || s.db == nil {
 		return nil
 	}
@@ -134,7 +139,12 @@ func writeAtomic(path string, b []byte) error {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	dir, err := os.Open(filepath.Dir(path))
+	return syncDir(filepath.Dir(path))
+}
+
+// syncDir makes the names in a folder survive a power cut.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -86,7 +86,15 @@ func Open(cfg Config) (*Store, error) {
 		defer db.Close()
 		return s, s.load(db)
 	}
-	return s, s.load(s.db)
+	if err := s.load(s.db); err != nil {
+		return nil, errors.Join(err, s.db.Close())
+	}
+	if _, ok := s.rows[tableSettings][scrubKey]; ok {
+		if err := s.scrub(); err != nil {
+			cfg.Logger.Warn("forgetting somebody", "err", err)
+		}
+	}
+	return s, nil
 }
 
 func (s *Store) clear() {
@@ -181,6 +189,10 @@ func (s *Store) commit(changes ...change) error {
 	return nil
 }
 
+func options(readOnly bool) *bolt.Options {
+	return &bolt.Options{Timeout: time.Second, ReadOnly: readOnly, NoFreelistSync: true, FreelistType: bolt.FreelistMapType}
+}
+
 // get decodes one row.
 func get[T any](s *Store, table, key string) (row T, ok bool) {
 	s.mu.RLock()
@@ -219,10 +231,7 @@ func openChecked(path string, readOnly bool) (db *bolt.DB, err error) {
 	if err := verify(path); err != nil {
 		return nil, err
 	}
-	db, err = bolt.Open(path, 0o600, &bolt.Options{
-		Timeout: time.Second, ReadOnly: readOnly,
-		NoFreelistSync: true, FreelistType: bolt.FreelistMapType,
-	})
+	db, err = bolt.Open(path, 0o600, options(readOnly))
 	if err != nil && isDamage(err) {
 		err = fmt.Errorf("%w: %w", errDamaged, err)
 	}

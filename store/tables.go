@@ -26,6 +26,7 @@ type Token struct {
 	Hash string    `json:"hash"` // SHA-256, hexadecimal
 	Role string    `json:"role"` // as a User's
 	Made time.Time `json:"made"`
+	By   string    `json:"by,omitempty"` // who made it; "" in old stores
 }
 
 // AuditEntry is one line of the audit log: who changed what. What is a kind of

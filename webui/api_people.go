@@ -262,7 +262,7 @@ func (s *Server) addToken(body tokenBody, v viewer) (Token, string, error) {
 		return Token{}, "", hub.FieldErrorf("role", "%q is not one of owner, family, installer", body.Role)
 	}
 	secret, hash := secretID()
-	t := Token{Name: name, Hash: hash[:], Role: body.Role, Made: s.cfg.Clock.Now()}
+	t := Token{Name: name, Hash: hash[:], Role: body.Role, Made: s.cfg.Clock.Now(), By: v.name()}
 	if err := s.cfg.Tokens.PutToken(t); err != nil {
 		return Token{}, "", err
 	}

@@ -265,6 +265,7 @@ var pagesOf = []struct {
 	{"notices", "/notices", false},
 	{"status", "/status", false},
 	{"secure", "/secure", false},
+	{"data", "/data", false},
 	{"settings", "/setup", false},
 	{"price", "/setup?step=price", false},
 	{"meter", "/setup?step=meter", true},

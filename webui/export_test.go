@@ -177,14 +177,17 @@ type Deletions struct{ d deletions }
 
 // Plan deletes a feed after wait.
 func (d *Deletions) Plan(name string, wait time.Duration, gone func()) {
-	if d.d.feeds == nil {
-		d.d.feeds = map[string]deletion{}
+	if d.d.list == nil {
+		d.d.list = map[string]deletion{}
 	}
-	d.d.plan(name, time.Now().Add(wait), wait, gone)
+	d.d.plan(deletion{ID: name, At: time.Now().Add(wait)}, wait, gone)
 }
 
 // Cancel keeps a feed.
-func (d *Deletions) Cancel(name string) bool { return d.d.cancel(name) }
+func (d *Deletions) Cancel(name string) bool {
+	_, ok := d.d.cancel(name)
+	return ok
+}
 
 // Close keeps all.
 func (d *Deletions) Close() { d.d.close() }

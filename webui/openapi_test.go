@@ -243,6 +243,7 @@ func runExample(t *testing.T, api openAPI, op operation, method, path, body stri
 	h.removed = hub.Device{ID: "dryer", Name: "Dryer", Family: hub.FamilyEmonESP, Role: hub.RolePlug, Topic: "emon/dryer"}
 	h.pairing.SetOpen("owner", true)
 	h.pairing.ask("smartplug")
+	h.token(webui.Owner).do("POST", "/api/deletions", `{"what":"feed","name":"export_w","confirm":"export_w"}`)
 	_, _, _ = h.clients.Put("grafana", []hub.Grant{{Filter: "hub/#", Read: true}})
 	status, answer := h.token(webui.Owner).do(strings.ToUpper(method), path, body)
 	if status/100 != 2 {

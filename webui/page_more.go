@@ -31,6 +31,7 @@ type morePage struct {
 	PersonName                          string
 	Net                                 *netCard
 	HasTokens, HasHouse, HasSecure      bool
+	HasData                             bool
 	Open                                bool // nobody has chosen a password yet
 	Tokens                              []tokenRow
 }
@@ -60,7 +61,7 @@ func (s *Server) pageMore(w http.ResponseWriter, r *http.Request, v viewer) erro
 
 func (s *Server) morePage(r *http.Request, v viewer) morePage {
 	now := s.now()
-	p := morePage{view: s.view(r, v, "more", "more"), HasTokens: s.cfg.Tokens != nil, HasHouse: s.cfg.House != nil, HasSecure: s.cfg.Certificate != nil && s.cfg.HTTPSPort != nil, Open: s.unclaimed()}
+	p := morePage{view: s.view(r, v, "more", "more"), HasTokens: s.cfg.Tokens != nil, HasHouse: s.cfg.House != nil, HasData: s.cfg.Archive != nil, HasSecure: s.cfg.Certificate != nil && s.cfg.HTTPSPort != nil, Open: s.unclaimed()}
 	p.Path = "/more"
 	_, worst := s.cfg.Health.Parts()
 	p.Dot, p.Worst = dots[worst], p.T("part."+string(worst))

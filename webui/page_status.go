@@ -1,32 +1,18 @@
 package webui
 
 import (
-	archive "archive/zip"
-	"context"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"homehub/hub"
 )
 
-// Archive is all that the hub keeps, to take away and to give up.
-type Archive interface {
-	// ExportFeed writes a feed's values as CSV.
-	ExportFeed(ctx context.Context, name string, to io.Writer) error
-	// ExportSettings writes all decisions as JSON, without any secret.
-	ExportSettings(to io.Writer) error
-	// DeleteFeed gives up all values of a feed, for good.
-	DeleteFeed(name string) error
-}
-
 // eventsShown is how many events the inspector shows.
 const eventsShown = 200
 
-// statusPage is how every part is, what happened, and what is kept.
+// statusPage is how every part is, and what happened.
 type statusPage struct {
 	view
 	Parts       []partRow
@@ -34,80 +20,17 @@ type statusPage struct {
 	Filter      string
 	Kinds       []choice
 	Events      []eventRow
-	Feeds       []keptFeed
-	Archive     bool
 	Log         []string
 }
 
 type eventRow struct{ At, What, Who string }
 
-type keptFeed struct {
-	Title, Name, Span, Deletes string // Deletes: when it will be gone, "" if it stays
-	Open                       bool
-}
-
-// deletions are the feeds that will be gone soon. A restart forgets them, and
-// the feeds stay.
-type deletions struct {
-	mu    sync.Mutex
-	feeds map[string]deletion
-}
-
-type deletion struct {
-	at    time.Time
-	timer *time.Timer
-}
-
-// plan deletes a feed when the time to undo is over.
-func (d *deletions) plan(name string, at time.Time, wait time.Duration, delete func()) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if old, ok := d.feeds[name]; ok {
-		old.timer.Stop()
-	}
-	d.feeds[name] = deletion{at, time.AfterFunc(wait, func() {
-		if d.cancel(name) {
-			delete()
-		}
-	})}
-}
-
-// cancel keeps a feed and says whether it was still to be deleted.
-func (d *deletions) cancel(name string) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	of, ok := d.feeds[name]
-	if ok {
-		of.timer.Stop()
-		delete(d.feeds, name)
-	}
-	return ok
-}
-
-func (d *deletions) when(name string) (time.Time, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	of, ok := d.feeds[name]
-	return of.at, ok
-}
-
-// close keeps all feeds whose time has not come.
-func (d *deletions) close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, of := range d.feeds {
-		of.timer.Stop()
-	}
-	clear(d.feeds)
-}
-
 func (s *Server) pageStatus(w http.ResponseWriter, r *http.Request, v viewer) error {
-	return s.show(w, r, http.StatusOK, "status.html", s.statusPage(r, v, ""))
+	return s.show(w, r, http.StatusOK, "status.html", s.statusPage(r, v))
 }
 
-// statusPage is the page; the form to delete the feed named open is open.
-func (s *Server) statusPage(r *http.Request, v viewer, open string) statusPage {
-	p := statusPage{view: s.view(r, v, "more", "status"), Archive: s.cfg.Archive != nil}
+func (s *Server) statusPage(r *http.Request, v viewer) statusPage {
+	p := statusPage{view: s.view(r, v, "more", "status")}
 	now := s.now()
 	p.Parts, p.DurableText = s.parts(p.locale, now)
 	if !s.may(v, owner) {
@@ -125,19 +48,6 @@ func (s *Server) statusPage(r *http.Request, v viewer, open string) statusPage {
 	p.Events = s.inspect(p.locale, kind, p.Filter, now)
 	if kind == "" || kind == "log" {
 		p.Log = s.logLines(p.Filter)
-	}
-	for _, f := range s.cfg.Feeds.Feeds() {
-		k := keptFeed{Title: f.Title, Name: f.Name, Open: f.Name == open, Span: p.T("unknown")}
-		if k.Title == "" {
-			k.Title = f.Name
-		}
-		if !f.First.IsZero() {
-			k.Span = p.day(f.First.In(s.cfg.Zone)) + " – " + p.day(f.Last.In(s.cfg.Zone))
-		}
-		if at, ok := s.deletions.when(f.Name); ok {
-			k.Deletes = p.T("data.deletes", clock(at.In(s.cfg.Zone)))
-		}
-		p.Feeds = append(p.Feeds, k)
 	}
 	return p
 }
@@ -199,82 +109,4 @@ func (s *Server) logLines(text string) []string {
 		return nil
 	}
 	return slices.DeleteFunc(slices.Clone(s.cfg.Logs.Lines()), func(line string) bool { return !holds(line, text) })
-}
-
-// formExport sends all data as one ZIP file, feed by feed as it is read: it
-// may be longer than the hub's memory.
-func (s *Server) formExport(w http.ResponseWriter, r *http.Request, v viewer) error {
-	if s.cfg.Archive == nil {
-		return hub.Errorf(hub.Unavailable, "there is nothing to take away")
-	}
-	s.audit(v, "data.exported")
-	name := "homehub-" + s.now().Format("2006-01-02") + ".zip"
-	w.Header().Set("Content-Type", "application/zip")
-	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
-	w.Header().Set("Cache-Control", "no-store")
-	out := archive.NewWriter(w)
-	add := func(name string, write func(io.Writer) error) error {
-		f, err := out.CreateHeader(&archive.FileHeader{Name: name, Method: archive.Deflate, Modified: s.now()})
-		if err == nil {
-			err = write(f)
-		}
-		return err
-	}
-	err := add("settings.json", s.cfg.Archive.ExportSettings)
-	for _, f := range s.cfg.Feeds.Feeds() {
-		if err != nil || r.Context().Err() != nil {
-			break
-		}
-		err = add("feeds/"+f.Name+".csv", func(w io.Writer) error { return s.cfg.Archive.ExportFeed(r.Context(), f.Name, w) })
-	}
-	if err != nil {
-		// The status went out long ago: a ZIP without its end says it instead.
-		s.cfg.Logger.Warn("taking data away", "err", err)
-		return nil
-	}
-	_ = out.Close() // whoever is gone needs no end
-	return nil
-}
-
-// formDeleteFeed gives up a feed once its name was typed, in ten minutes:
-// until then it can be undone.
-func (s *Server) formDeleteFeed(w http.ResponseWriter, r *http.Request, v viewer) error {
-	if err := r.ParseForm(); err != nil {
-		return formProblem(err)
-	}
-	name := r.PathValue("name")
-	known := slices.ContainsFunc(s.cfg.Feeds.Feeds(), func(f Feed) bool { return f.Name == name })
-	if s.cfg.Archive == nil || !known {
-		return hub.Errorf(hub.NotFound, "there is no feed %q", name)
-	}
-	if strings.TrimSpace(r.PostForm.Get("confirm")) != name {
-		p := s.statusPage(r, v, name)
-		p.Path = "/status"
-		return s.show(w, r, s.trouble(r, &p.view, hub.FieldErrorf("confirm", "is not the feed's name")), "status.html", p)
-	}
-	s.audit(v, "feed.deletes", name)
-	s.deletions.plan(name, s.wall.Now().Add(undoFor), undoFor, func() {
-		if err := s.cfg.Archive.DeleteFeed(name); err != nil {
-			s.cfg.Logger.Error("deleting a feed", "feed", name, "err", err)
-			return
-		}
-		s.audit(v, "feed.deleted", name)
-	})
-	return s.goUndo(w, r, v, "/status", "deletes", func() error {
-		if !s.deletions.cancel(name) {
-			return hub.Errorf(hub.NotFound, "this can not be undone any more")
-		}
-		s.audit(v, "feed.kept", name)
-		return nil
-	})
-}
-
-// formKeepFeed takes a deletion back whose undo was missed.
-func (s *Server) formKeepFeed(w http.ResponseWriter, r *http.Request, v viewer) error {
-	name := r.PathValue("name")
-	if !s.deletions.cancel(name) {
-		return hub.Errorf(hub.NotFound, "%q is not about to be deleted", name)
-	}
-	s.audit(v, "feed.kept", name)
-	return goTo(w, r, "/status", "undone")
 }

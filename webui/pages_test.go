@@ -51,7 +51,7 @@ func TestPagesRender(t *testing.T) {
 					} else if ofSetup && role == webui.Family {
 						want = 403
 					}
-					if strings.HasPrefix(page.path, "/setup") && role != webui.Owner { // of the owner's alone
+					if (strings.HasPrefix(page.path, "/setup") || page.name == "data") && role != webui.Owner { // of the owner's alone
 						want = 403
 						if role == "" {
 							want = 303

@@ -48,6 +48,7 @@ type Token struct {
 	Hash []byte // SHA-256 of the bearer token
 	Role Role
 	Made time.Time
+	By   string // who made it
 }
 
 // Tokens keeps the tokens. Changes return when they are durable.

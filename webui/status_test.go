@@ -32,7 +32,22 @@ func (f *fakeArchive) ExportSettings(to io.Writer) error {
 }
 
 func (f *fakeArchive) DeleteFeed(name string) error {
-	f.gone <- name
+	f.gone <- "feed " + name
+	return nil
+}
+
+func (f *fakeArchive) TrimFeeds(before time.Time) error {
+	f.gone <- "before " + before.Format(time.RFC3339)
+	return nil
+}
+
+func (f *fakeArchive) Forget(person string) error {
+	f.gone <- "person " + person
+	return nil
+}
+
+func (f *fakeArchive) EraseAll() error {
+	f.gone <- "everything"
 	return nil
 }
 
@@ -58,36 +73,6 @@ func TestEverythingCanBeTakenAway(t *testing.T) {
 	}
 	if log := h.audited(); log[len(log)-1] != "owner: took all data away as a file" {
 		t.Errorf("%v", log)
-	}
-}
-
-func TestAFeedIsDeletedByNameAndCanBeKept(t *testing.T) {
-	h := newHouse(t).furnish()
-	b := h.as(webui.Owner)
-	if status, page := b.do("POST", "/data/feeds/import_w/delete", "confirm=export_w"); status != 400 || !strings.Contains(page, "nothing is deleted") {
-		t.Errorf("the wrong name: %d", status)
-	}
-	if status, _ := b.post("/data/feeds/nothing/delete", "confirm", "nothing"); status != 404 {
-		t.Errorf("no such feed: %d", status)
-	}
-	_, to := b.post("/data/feeds/import_w/delete", "confirm", "import_w")
-	if _, page := b.do("GET", "/status", ""); !strings.Contains(page, "gone at ") {
-		t.Error("the page does not say when it goes")
-	}
-	if b.undo(to, "/status") != 303 {
-		t.Error("no undo")
-	}
-	if status, _ := b.post("/data/feeds/import_w/keep"); status != 404 {
-		t.Errorf("kept twice: %d", status)
-	}
-	b.post("/data/feeds/import_w/delete", "confirm", "import_w")
-	if status, _ := b.post("/data/feeds/import_w/keep"); status != 303 {
-		t.Errorf("keep: %d", status)
-	}
-	select {
-	case name := <-h.archive.gone:
-		t.Errorf("%s is gone", name)
-	default:
 	}
 }
 
@@ -148,7 +133,7 @@ func TestEventsAreFound(t *testing.T) {
 			t.Errorf("%q: %v there, %v absent", query, strings.Contains(page, want.there), !strings.Contains(page, want.absent))
 		}
 	}
-	if _, page := h.as(webui.Family).do("GET", "/status?kind=audit", ""); strings.Contains(page, "logged in") || strings.Contains(page, "/data/") {
+	if _, page := h.as(webui.Family).do("GET", "/status?kind=audit", ""); strings.Contains(page, "logged in") {
 		t.Error("the family reads who did what")
 	}
 }
@@ -165,14 +150,28 @@ func TestAPartThatIsDownSaysWhatToDo(t *testing.T) {
 func statusJourneys() []journey {
 	return []journey{
 		{"without JavaScript: delete a feed and keep it after all", scene{role: webui.Owner, noScript: true}, func(b *tab) {
-			b.open("/status")
-			b.click("section[aria-labelledby=data-h] > details > summary")
+			b.open("/data")
+			b.click("section[aria-labelledby=delete-h] > details > summary")
 			b.click(".kept li:first-child summary")
-			b.do(chromedp.SendKeys(chromedp.CSS(".kept li:first-child input"), b.text(".kept li:first-child code")))
+			b.do(chromedp.SendKeys(chromedp.CSS(".kept li:first-child input[name=confirm]"), b.text(".kept li:first-child code")))
 			b.click(".kept li:first-child .danger")
-			b.flash("The values go in ten minutes.")
+			b.flash("It goes in ten minutes.")
 			b.click("#flash form[action='/undo'] button")
 			b.flash("Taken back.")
+		}},
+		{"without JavaScript: delete everything, and not after all", scene{role: webui.Owner, noScript: true, narrow: true, lang: "nl"}, func(b *tab) {
+			b.open("/more")
+			b.click(".doors a[href='/data']")
+			b.wait("document.getElementById('delete-h')")
+			b.click("section[aria-labelledby=delete-h] > details:last-of-type summary")
+			b.do(chromedp.SendKeys(chromedp.CSS("details:last-of-type input[name=confirm]"), "alles"))
+			b.click("details:last-of-type > form .danger")
+			b.flash("Het verdwijnt over tien minuten.")
+			b.open("/data")
+			b.says("Alles: weg om")
+			b.click("#pending button")
+			b.flash("Teruggedraaid.")
+			b.wait("!document.getElementById('pending')")
 		}},
 		{"find who changed what", scene{role: webui.Owner}, func(b *tab) {
 			b.h.as(webui.Family)

@@ -116,7 +116,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, v viewer, what, don
 // Plan.
 func backTo(r *http.Request) string {
 	switch back := r.PostFormValue("back"); back {
-	case "/", "/more", "/notices", "/people", "/status", "/setup":
+	case "/", "/more", "/notices", "/people", "/status", "/data", "/setup":
 		return back
 	}
 	return "/plan"

@@ -140,7 +140,7 @@ type Server struct {
 	routes     []route
 	handler    http.Handler
 	undos      *undos
-	// deletions are the feeds that will be gone in a moment.
+	// deletions are what will be gone in a moment.
 	deletions deletions
 	edit      sync.Mutex // one read-change-write of a device at a time
 	claim     sync.Mutex // one first password at a time
@@ -157,7 +157,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{cfg: cfg, sessions: newSessions(cfg.idle), tries: newTries(), hashing: newHashing(), streams: newStreams(), undos: newUndos(), deletions: deletions{feeds: map[string]deletion{}}}
+	s := &Server{cfg: cfg, sessions: newSessions(cfg.idle), tries: newTries(), hashing: newHashing(), streams: newStreams(), undos: newUndos(), deletions: deletions{list: map[string]deletion{}}}
 	var err error
 	if s.assets, err = newAssets(); err != nil {
 		return nil, err

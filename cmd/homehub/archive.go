@@ -96,6 +96,38 @@ func (d archiveDesk) DeleteFeed(name string) error {
 	return err
 }
 
+// TrimFeeds gives up the values of all feeds from before a time.
+func (d archiveDesk) TrimFeeds(before time.Time) error {
+	var errs []error
+	for _, f := range d.i.db.Feeds() {
+		errs = append(errs, d.i.db.Trim(f.Name, before))
+	}
+	return errors.Join(errs...)
+}
+
+// Forget deletes all that is kept of a person.
+func (d archiveDesk) Forget(person string) error {
+	if err := d.i.store.Forget(person); err != nil {
+		return err
+	}
+	d.i.notices.Forget(person)
+	return nil
+}
+
+// EraseAll deletes everything: it is noted durably, done when all is closed,
+// and the hub begins anew.
+func (d archiveDesk) EraseAll() error {
+	if err := markErase(d.i.cfg.Data.Dir); err != nil {
+		return err
+	}
+	d.i.opt.ring.Clear()
+	select {
+	case d.i.again <- struct{}{}:
+	default: // asked for already
+	}
+	return nil
+}
+
 // restoreClient brings a program's log-in back, unless its name was given to
 // another meanwhile.
 func (i *installation) restoreClient(c hub.Credential) error {

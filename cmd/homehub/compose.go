@@ -124,7 +124,7 @@ func (i *installation) build() error {
 		return err
 	}
 	i.health = hub.NewHealth(i.opt.clock, i.logger)
-	for _, step := range []func() error{i.buildStorage, i.chooseHouse, i.buildAuthority, i.buildBroker, i.buildRelays, i.buildHub, i.buildNotices, i.buildPairing, i.buildPages} {
+	for _, step := range []func() error{i.finishErase, i.buildStorage, i.chooseHouse, i.buildAuthority, i.buildBroker, i.buildRelays, i.buildHub, i.buildNotices, i.buildPairing, i.buildPages} {
 		if err := step(); err != nil {
 			return err
 		}

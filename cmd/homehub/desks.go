@@ -107,12 +107,12 @@ type tokens struct{ store *store.Store }
 // Token is the token of a hash.
 func (t tokens) Token(hash []byte) (webui.Token, bool) {
 	k, ok := t.store.Token(hex.EncodeToString(hash))
-	return webui.Token{Name: k.Name, Hash: hash, Role: webui.Role(k.Role), Made: k.Made}, ok
+	return webui.Token{Name: k.Name, Hash: hash, Role: webui.Role(k.Role), Made: k.Made, By: k.By}, ok
 }
 
 // PutToken keeps a token.
 func (t tokens) PutToken(k webui.Token) error {
-	return t.store.PutToken(store.Token{Name: k.Name, Hash: hex.EncodeToString(k.Hash), Role: string(k.Role), Made: k.Made})
+	return t.store.PutToken(store.Token{Name: k.Name, Hash: hex.EncodeToString(k.Hash), Role: string(k.Role), Made: k.Made, By: k.By})
 }
 
 // DeleteToken ends a token.
@@ -122,7 +122,7 @@ func (t tokens) list() []webui.Token {
 	var out []webui.Token
 	for _, k := range t.store.Tokens() {
 		if hash, err := hex.DecodeString(k.Hash); err == nil {
-			out = append(out, webui.Token{Name: k.Name, Hash: hash, Role: webui.Role(k.Role), Made: k.Made})
+			out = append(out, webui.Token{Name: k.Name, Hash: hash, Role: webui.Role(k.Role), Made: k.Made, By: k.By})
 		}
 	}
 	return out

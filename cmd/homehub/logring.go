@@ -64,3 +64,13 @@ func (r *logRing) Lines() []string {
 	}
 	return append(append([]string(nil), l.ring[l.next:]...), l.ring[:l.next]...)
 }
+
+// Clear forgets all lines.
+func (r *logRing) Clear() {
+	if r == nil {
+		return
+	}
+	r.lines.mu.Lock()
+	defer r.lines.mu.Unlock()
+	r.lines.ring, r.lines.next, r.lines.full = [ringLines]string{}, 0, false
+}

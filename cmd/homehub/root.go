@@ -72,7 +72,7 @@ Try it without any hardware:
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(newServe(), newDemo(), newCheckConfig(), newSim(), newDSMR(), newFeed(), newBench(), newPlan(), newMQTT(), newPair(), newUser(), newAuthority(), newPasswd(), newVersion())
+	root.AddCommand(newServe(), newDemo(), newCheckConfig(), newSim(), newDSMR(), newFeed(), newBench(), newPlan(), newMQTT(), newPair(), newUser(), newAuthority(), newPasswd(), newReset(), newVersion())
 	return root
 }
 
