@@ -188,3 +188,46 @@ func (s *Server) newPassword(ctx context.Context, name string, v viewer) (string
 	s.audit(v, "user.password", name)
 	return password, nil
 }
+
+// patchUser gives a person another role.
+func (s *Server) patchUser(w http.ResponseWriter, r *http.Request, v viewer) error {
+	var body struct {
+		Role Role `json:"role"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	u, err := s.changeUser(r.PathValue("name"), body.Role, v)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, r, http.StatusOK, userJSON{Name: u.Name, Role: body.Role, Until: givenTime(u.Until)})
+}
+
+// postUserPassword makes a fresh password for a person and tells it once.
+func (s *Server) postUserPassword(w http.ResponseWriter, r *http.Request, v viewer) error {
+	name := r.PathValue("name")
+	password, err := s.newPassword(r.Context(), name, v)
+	if err != nil {
+		return err
+	}
+	u, _ := s.cfg.Users.User(name)
+	w.Header().Set("Cache-Control", "no-store")
+	return writeJSON(w, r, http.StatusOK, userJSON{u.Name, u.Role, givenTime(u.Until), password})
+}
+
+// postPassword changes the viewer's own password.
+func (s *Server) postPassword(w http.ResponseWriter, r *http.Request, v viewer) error {
+	var body struct {
+		Old string `json:"old"`
+		New string `json:"new"`
+	}
+	if err := readJSON(r, &body); err != nil {
+		return err
+	}
+	if err := s.setPassword(w, r, v, body.Old, body.New); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -244,6 +244,7 @@ func runExample(t *testing.T, api openAPI, op operation, method, path, body stri
 	h.pairing.SetOpen("owner", true)
 	h.pairing.ask("smartplug")
 	h.token(webui.Owner).do("POST", "/api/deletions", `{"what":"feed","name":"export_w","confirm":"export_w"}`)
+	_ = h.notices.PutRules(hub.NoticeRules{MQTT: true})
 	_, _, _ = h.clients.Put("grafana", []hub.Grant{{Filter: "hub/#", Read: true}})
 	status, answer := h.token(webui.Owner).do(strings.ToUpper(method), path, body)
 	if status/100 != 2 {

@@ -183,7 +183,7 @@ func (s *Server) putRules(w http.ResponseWriter, r *http.Request, v viewer, rule
 
 func (s *Server) ownRules(r *http.Request) (hub.NoticeRules, error) {
 	if s.cfg.Notices == nil {
-		return hub.NoticeRules{}, hub.Errorf(hub.Unavailable, "the hub sends no notices here")
+		return hub.NoticeRules{}, errNoNotices()
 	}
 	if err := r.ParseForm(); err != nil {
 		return hub.NoticeRules{}, formProblem(err)
@@ -237,16 +237,11 @@ func (s *Server) formChannel(w http.ResponseWriter, r *http.Request, v viewer) e
 }
 
 func (s *Server) formTry(w http.ResponseWriter, r *http.Request, v viewer) error {
-	rules, err := s.ownRules(r)
-	if err != nil {
+	err := s.tryChannel(r, hub.Channel(r.PathValue("channel")), v)
+	if hub.CodeOf(err) == hub.NotFound {
 		return err
 	}
-	channel := hub.Channel(r.PathValue("channel"))
-	if !rules.Uses(channel) {
-		return hub.Errorf(hub.NotFound, "%q is not in use", channel)
-	}
-	s.audit(v, "notices.tried", string(channel))
-	if err := s.cfg.Notices.Try(r.Context(), channel); err != nil {
+	if err != nil {
 		p := s.noticesPage(r, v, nil, "")
 		return s.show(w, r, s.trouble(r, &p.view, err), "notices.html", p)
 	}

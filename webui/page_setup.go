@@ -27,28 +27,11 @@ type HouseSettings struct {
 	Zone     string        // IANA name
 	Idle     time.Duration // without a request for so long a log-in ends; 0: an hour
 	Done     bool          // the first run is over
-	Price    Price
-}
-
-// PriceKind is how a contract's price is found.
-type PriceKind string
-
-// The kinds of price.
-const (
-	PriceFixed    PriceKind = "fixed"
-	PriceDayNight PriceKind = "daynight"
-	PriceDynamic  PriceKind = "dynamic"
-)
-
-// Price is what a kWh costs in this house, all taxes in.
-type Price struct {
-	Kind               PriceKind
-	Example            bool // nobody decided yet: these are made up
-	Day, Night, Export hub.MicroEuro
-	NightFrom, NightTo hub.LocalTime
-	Weekend            bool          // is night
-	Surcharge          hub.MicroEuro // dynamic: on the market's price, all taxes in
-	VAT                int           // dynamic: on the market's price, in percent
+	Price    Price         // the last that was decided
+	// PriceFrom is since when it holds, zero for ever since; Past is what held
+	// before, the oldest first.
+	PriceFrom time.Time
+	Past      []DatedPrice
 }
 
 const (
@@ -85,6 +68,8 @@ type setupPage struct {
 	IdleMinutes        int
 	Kinds              []choice
 	Price              priceForm
+	Today              string // from which a changed price holds, unless another day is given
+	Contracts          []pair // since when, and what
 }
 
 type priceForm struct {
@@ -144,6 +129,7 @@ func (s *Server) setupPage(r *http.Request, v viewer, step string) setupPage {
 	for _, k := range []PriceKind{PriceFixed, PriceDayNight, PriceDynamic} {
 		p.Kinds = append(p.Kinds, choice{string(k), p.T("price." + string(k)), k == h.Price.Kind})
 	}
+	p.Today, p.Contracts = now.Format(time.DateOnly), s.contracts(p.locale, h)
 	c := h.Price
 	p.Price = priceForm{
 		Day: p.plain(c.Day), Night: p.plain(c.Night), Export: p.plain(c.Export), Surcharge: p.plain(c.Surcharge), VAT: strconv.Itoa(c.VAT),
@@ -208,18 +194,12 @@ func (s *Server) formHouse(w http.ResponseWriter, r *http.Request, v viewer) err
 	}
 	h := before
 	h.Language, h.Zone = r.PostForm.Get("lang"), strings.TrimSpace(r.PostForm.Get("zone"))
-	if _, ok := s.texts.langs[h.Language]; !ok {
-		return s.setupTrouble(w, r, v, "language", hub.FieldErrorf("lang", "%q is not a language of the hub", h.Language))
-	}
-	if _, err := time.LoadLocation(h.Zone); err != nil || h.Zone == "" || h.Zone == "Local" {
-		return s.setupTrouble(w, r, v, "language", hub.FieldErrorf("zone", "%q is not a time zone like Europe/Amsterdam", h.Zone))
-	}
 	if text := r.PostForm.Get("idle"); text != "" {
-		minutes, err := strconv.Atoi(text)
-		h.Idle = time.Duration(minutes) * time.Minute
-		if err != nil || h.Idle < minIdle || h.Idle > maxIdle {
-			return s.setupTrouble(w, r, v, "language", hub.FieldErrorf("idle", "must be 5 to 43200 minutes"))
-		}
+		minutes, _ := strconv.Atoi(text) // what is no number is too short
+		h.Idle = max(1, time.Duration(minutes)*time.Minute)
+	}
+	if err := s.checkHouse(h); err != nil {
+		return s.setupTrouble(w, r, v, "language", err)
 	}
 	if err := s.putHouse(h); err != nil {
 		return s.setupTrouble(w, r, v, "language", err)
@@ -274,9 +254,16 @@ func (s *Server) formPrice(w http.ResponseWriter, r *http.Request, v viewer) err
 	}
 	before := s.cfg.House.Settings()
 	h := before
-	var err error
-	if h.Price, err = priceOf(r.Form.Get, before.Price); err != nil {
+	price, err := priceOf(r.Form.Get, before.Price)
+	if err != nil {
 		return s.setupTrouble(w, r, v, "price", err)
+	}
+	from, err := s.firstDay(r.Form.Get("price_from"))
+	if err != nil {
+		return s.setupTrouble(w, r, v, "price", err)
+	}
+	if price != before.Price || r.Form.Get("price_from") != "" && !from.Equal(startOfDay(s.now())) {
+		h.setPrice(price, from)
 	}
 	if h.Price.Kind == PriceDynamic {
 		if text, err := upload(r); err != nil {
@@ -313,47 +300,6 @@ func upload(r *http.Request) ([]byte, error) {
 		return nil, formProblem(err)
 	}
 	return text, nil
-}
-
-func priceOf(get func(string) string, p Price) (Price, error) {
-	p.Example, p.Kind = false, PriceKind(get("kind"))
-	fields := map[string]*hub.MicroEuro{"export": &p.Export}
-	switch p.Kind {
-	case PriceFixed:
-		fields["fixed"] = &p.Day
-	case PriceDayNight:
-		fields["day"], fields["night"] = &p.Day, &p.Night
-	case PriceDynamic:
-		fields["surcharge"] = &p.Surcharge
-	default:
-		return p, hub.FieldErrorf("kind", "%q is not one of fixed, daynight, dynamic", p.Kind)
-	}
-	for name, to := range fields {
-		v, ok := hub.ParseDecimal(get(name), 6)
-		if !ok || v > 10_000_000 || v < -10_000_000 {
-			return p, hub.FieldErrorf("price", "%q is not a price per kWh like 0.29", get(name))
-		}
-		*to = hub.MicroEuro(v)
-	}
-	if p.Kind == PriceFixed {
-		p.Night = p.Day
-	}
-	if p.Kind == PriceDayNight {
-		for name, to := range map[string]*hub.LocalTime{"night_from": &p.NightFrom, "night_to": &p.NightTo} {
-			if err := to.UnmarshalText([]byte(get(name))); err != nil {
-				return p, hub.FieldErrorf("night_from", "must be a time of day like 23:00")
-			}
-		}
-		p.Weekend = get("weekend") != ""
-	}
-	if p.Kind == PriceDynamic {
-		vat, err := strconv.Atoi(strings.TrimSpace(get("vat")))
-		if err != nil || vat < 0 || vat > 50 {
-			return p, hub.FieldErrorf("vat", "must be whole percents from 0 to 50")
-		}
-		p.VAT = vat
-	}
-	return p, nil
 }
 
 // formSetupDone ends the first run where it is.

@@ -35,6 +35,7 @@ func TestRouteTable(t *testing.T) {
 			"GET /more",
 			"GET /status",
 			"POST /more/password",
+			"POST /api/password",
 		},
 		"house": {
 			"GET /api/live",
@@ -47,6 +48,7 @@ func TestRouteTable(t *testing.T) {
 			"GET /history",
 			"GET /history.csv",
 			"GET /notices",
+			"GET /api/notices",
 			"POST /notices/seen",
 		},
 		"test": {
@@ -108,6 +110,13 @@ func TestRouteTable(t *testing.T) {
 			"POST /data/delete",
 			"POST /data/keep",
 			"GET /api/deletions",
+			"PATCH /api/users/{name}",
+			"POST /api/users/{name}/password",
+			"GET /api/settings",
+			"PATCH /api/settings",
+			"GET /api/notices/rules",
+			"PUT /api/notices/rules",
+			"POST /api/notices/{channel}/try",
 			"POST /api/deletions",
 			"DELETE /api/deletions/{id}",
 			"GET /api/mqtt/clients",
@@ -172,7 +181,7 @@ func TestRoutesByRole(t *testing.T) {
 				}
 				allowed := slices.Contains(strings.Fields(may[access]), who) || readOpen && (access == "read" || access == "house" && role != webui.Installer)
 				refused := status == 401 || status == 403 || status == 303 && role == "" && access != "open" && method == "GET" || status == 303 && role == webui.Installer && path == "/"
-				if path == "/more/password" {
+				if path == "/more/password" || path == "/api/password" {
 					refused, allowed = refused || status != 303, false // a token has no password
 				}
 				if allowed == refused {

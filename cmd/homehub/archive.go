@@ -9,7 +9,6 @@ import (
 
 	"homehub/hub"
 	"homehub/store"
-	"homehub/tariff"
 	"homehub/tsdb"
 )
 
@@ -38,16 +37,16 @@ func (w whileOpen) Write(b []byte) (int, error) {
 
 // exported is settings.json: every decision, and no secret or hash of one.
 type exported struct {
-	Format   string             `json:"format"`
-	At       time.Time          `json:"at"`
-	House    keptHouse          `json:"house"`
-	Contract tariff.Contract    `json:"contract"`
-	Devices  []hub.Device       `json:"devices"`
-	People   []exportedPerson   `json:"people"`
-	Tokens   []exportedPerson   `json:"tokens"`
-	Programs []exportedProgram  `json:"programs"`
-	Notices  hub.NoticeRules    `json:"notices"`
-	Audit    []store.AuditEntry `json:"audit"`
+	Format    string             `json:"format"`
+	At        time.Time          `json:"at"`
+	House     keptHouse          `json:"house"`
+	Contracts []datedContract    `json:"contracts"`
+	Devices   []hub.Device       `json:"devices"`
+	People    []exportedPerson   `json:"people"`
+	Tokens    []exportedPerson   `json:"tokens"`
+	Programs  []exportedProgram  `json:"programs"`
+	Notices   hub.NoticeRules    `json:"notices"`
+	Audit     []store.AuditEntry `json:"audit"`
 }
 
 type exportedPerson struct {
@@ -65,11 +64,11 @@ type exportedProgram struct {
 func (d archiveDesk) ExportSettings(to io.Writer) error {
 	s := d.i.store
 	out := exported{
-		Format: "homehub/settings/1", At: d.i.opt.clock.Now(), Contract: tariff.BuiltIn(), Devices: s.Devices(),
+		Format: "homehub/settings/1", At: d.i.opt.clock.Now(), Devices: s.Devices(),
 		Notices: noticeRules(s).WithoutSecrets(), Audit: s.AuditLog(),
 	}
 	s.Setting(houseKey, &out.House)
-	s.Setting(contractKey, &out.Contract)
+	out.Contracts, _ = contracts(s)
 	for _, u := range s.Users() {
 		out.People = append(out.People, exportedPerson{u.Name, u.Role})
 	}

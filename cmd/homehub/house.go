@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"slices"
 	"time"
 
 	"homehub/tariff"
@@ -73,9 +74,12 @@ func (d houseDesk) Settings() webui.HouseSettings {
 	if h.Zone == "" {
 		h.Zone = d.i.cfg.House.Zone
 	}
-	contract := tariff.BuiltIn()
-	decided := d.i.store.Setting(contractKey, &contract)
-	h.Price = priceOf(contract)
+	list, decided := contracts(d.i.store)
+	for _, c := range list {
+		h.Past = append(h.Past, webui.DatedPrice{From: c.From, Price: priceOf(c.Contract)})
+	}
+	last := len(h.Past) - 1
+	h.Price, h.PriceFrom, h.Past = h.Past[last].Price, h.Past[last].From, h.Past[:last]
 	h.Price.Example = !decided
 	return h
 }
@@ -84,12 +88,8 @@ func (d houseDesk) Settings() webui.HouseSettings {
 // hub, so it starts again with it.
 func (d houseDesk) PutSettings(h webui.HouseSettings) error {
 	before := d.Settings()
-	if h.Price != before.Price {
-		contract := contractOf(h.Price)
-		if err := contract.Validate(); err != nil {
-			return err
-		}
-		if err := d.i.store.PutSetting(contractKey, contract); err != nil {
+	if h.Price != before.Price || !h.PriceFrom.Equal(before.PriceFrom) || len(h.Past) != len(before.Past) {
+		if err := d.putContracts(h); err != nil {
 			return err
 		}
 	}
@@ -109,6 +109,18 @@ func (d houseDesk) PutSettings(h webui.HouseSettings) error {
 		}
 	}
 	return nil
+}
+
+func (d houseDesk) putContracts(h webui.HouseSettings) error {
+	var list []datedContract
+	for _, p := range append(slices.Clone(h.Past), webui.DatedPrice{From: h.PriceFrom, Price: h.Price}) {
+		c := contractOf(p.Price)
+		if err := c.Validate(); err != nil {
+			return err
+		}
+		list = append(list, datedContract{p.From.UTC(), c})
+	}
+	return d.i.store.PutSetting(contractsKey, list)
 }
 
 // PutPrices keeps market prices beside those of the last days, durably.

@@ -10,12 +10,30 @@ import (
 	"homehub/tsdb"
 )
 
-// The settings that hold the owner's contract, and what the market asked or
+// The settings that hold the owner's contracts, and what the market asked or
 // will ask, as far as it is known.
 const (
-	contractKey = "contract"
-	pricesKey   = "prices"
+	contractsKey = "contracts"
+	contractKey  = "contract" // of a hub that remembered one
+	pricesKey    = "prices"
 )
+
+// datedContract is a contract and since when it holds, zero for ever since.
+type datedContract struct {
+	From     time.Time       `json:"from,omitzero"`
+	Contract tariff.Contract `json:"contract"`
+}
+
+// contracts are those of the owner, the oldest first; the built-in one if
+// nothing is decided.
+func contracts(settings scheduler.Keeper) (list []datedContract, decided bool) {
+	if settings.Setting(contractsKey, &list) && len(list) > 0 {
+		return list, true
+	}
+	c := tariff.BuiltIn()
+	decided = settings.Setting(contractKey, &c)
+	return []datedContract{{Contract: c}}, decided
+}
 
 // outlook is what the scheduler knows of the future: the contract's prices,
 // and the last week's mean day as the forecast.
@@ -35,17 +53,31 @@ const (
 	forecastDays = 7
 )
 
-// Prices are those of the owner's contract, or of the built-in one.
+// Prices are those of the contract that holds in each slot.
 func (o *outlook) Prices(from time.Time, n int) []hub.Slot {
-	contract := tariff.BuiltIn()
-	o.settings.Setting(contractKey, &contract)
-	slots := contract.Slots(from, n, o.zone)
-	if contract.Dynamic {
-		var prices []tariff.Price
-		o.settings.Setting(pricesKey, &prices)
-		contract.Market(slots, prices)
+	list, _ := contracts(o.settings)
+	var market []tariff.Price
+	all := make([]hub.Slot, 0, n)
+	at := hub.SlotStart(from)
+	for i, c := range list {
+		rest := n - len(all)
+		if i+1 < len(list) { // until the next one
+			rest = min(rest, max(0, int(list[i+1].From.Sub(at)/hub.SlotLength)))
+		}
+		if rest == 0 {
+			continue
+		}
+		slots := c.Contract.Slots(at, rest, o.zone)
+		if c.Contract.Dynamic {
+			if market == nil {
+				o.settings.Setting(pricesKey, &market)
+			}
+			c.Contract.Market(slots, market)
+		}
+		all = append(all, slots...)
+		at = at.Add(time.Duration(rest) * hub.SlotLength)
 	}
-	return slots
+	return all
 }
 
 // Forecast is the mean of the same quarter over the last week: what the house
