@@ -142,7 +142,7 @@ func (s *Server) AddPseudo(tag string) {
 		}
 		words[key] = text
 	}
-	s.texts.langs[tag] = locale{tag, words}
+	s.texts.langs[tag] = locale{Lang: tag, words: words}
 }
 
 // FlowOf is what flows where.
@@ -191,3 +191,12 @@ func (d *Deletions) Cancel(name string) bool {
 
 // Close keeps all.
 func (d *Deletions) Close() { d.d.close() }
+
+// Reason is a sentence of a part in a language.
+func Reason(lang, text string) (string, bool) {
+	t, err := newTexts("")
+	if err != nil {
+		panic(err)
+	}
+	return t.langs[lang].reason(text)
+}

@@ -130,7 +130,7 @@ func houseOffline(t *testing.T, at time.Time, change ...func(*webui.Config)) *ho
 		Version: "test-1", ReadOpen: true, Preview: h.preview, SetLimit: h.hub.SetLimit,
 		UserList: h.users.all, DeleteUser: h.users.remove, AuditLog: h.auditLines,
 		Pairing: h.pairing, Setup: h.setup, Can: func(hub.Device) []hub.Ability { return []hub.Ability{hub.CanSwitch, hub.CanEnd} }, Restore: h.restore, NetName: func() webui.NetName {
-			return webui.NetName{Host: "hub-2.local", Problem: "another machine is called hub.local", Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.168.1.20")}}
+			return webui.NetName{Host: "hub-2.local", Problem: "another machine in the house is called hub.local: this hub is hub-2.local", Addrs: []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("192.168.1.20")}}
 		},
 		LogIn: func(d hub.Device) (hub.Credential, string, int, error) {
 			cred, secret := hub.NewCredential(d.ID, d.ID, []hub.Grant{{Filter: d.Topic + "/#", Read: true, Write: true}}, h.now)

@@ -133,7 +133,8 @@ func (s *Server) banners(l locale) []banner {
 	}
 	for _, p := range parts {
 		if p.Name == partStorage && p.Condition != hub.OK {
-			list = append(list, banner{l.T("banner.storage"), p.Reason})
+			reason, _ := l.reason(p.Reason)
+			list = append(list, banner{l.T("banner.storage"), reason})
 		}
 	}
 	snap := s.cfg.Live.Snapshot()

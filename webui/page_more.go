@@ -36,7 +36,8 @@ type morePage struct {
 	Tokens                              []tokenRow
 }
 
-type partRow struct{ Dot, Name, Text, Since, Reason, Todo string }
+// partRow is how a part is. Lang is the language of its Reason.
+type partRow struct{ Dot, Name, Text, Since, Reason, Todo, Lang string }
 
 type clientRow struct{ ID, Grants string }
 
@@ -111,7 +112,8 @@ func (s *Server) netCard(r *http.Request, l locale) *netCard {
 	}
 	c := &netCard{Host: n.Host}
 	if n.Problem != "" {
-		c.Problem = sentence(problemText{Message: n.Problem})
+		problem, _ := l.reason(n.Problem)
+		c.Problem = sentence(problemText{Message: problem})
 	}
 	port := ""
 	if s.cfg.HTTPPort != 0 {

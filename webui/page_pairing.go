@@ -62,7 +62,8 @@ func (s *Server) pairCard(l locale) *pairCard {
 		}
 		c.Again = s.againList()
 	case c.Bad():
-		c.Text = sentence(problemText{Message: st.Reason})
+		reason, _ := l.reason(st.Reason)
+		c.Text = sentence(problemText{Message: reason})
 	default:
 		c.Text = l.T("pair."+st.Phase, name)
 	}

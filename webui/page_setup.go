@@ -118,7 +118,8 @@ func (s *Server) setupPage(r *http.Request, v viewer, step string) setupPage {
 		parts, _ := s.cfg.Health.Parts()
 		for _, part := range parts {
 			if part.Name == "meter" && part.Reason != "" {
-				p.MeterText += " (" + part.Reason + ")"
+				reason, _ := p.reason(part.Reason)
+				p.MeterText += " (" + reason + ")"
 			}
 		}
 	}

@@ -59,7 +59,14 @@ var dots = map[hub.Condition]string{hub.OK: "on", hub.Degraded: "warn", hub.Down
 func (s *Server) parts(l locale, now time.Time) (rows []partRow, durable string) {
 	list, _ := s.cfg.Health.Parts()
 	for _, part := range list {
-		row := partRow{dots[part.Condition], part.Name, l.T("part." + string(part.Condition)), l.T("since", l.near(part.Since.In(s.cfg.Zone), now)), part.Reason, ""}
+		reason, whole := l.reason(part.Reason)
+		row := partRow{dots[part.Condition], part.Name, l.T("part." + string(part.Condition)), l.T("since", l.near(part.Since.In(s.cfg.Zone), now)), reason, "", l.Lang}
+		if !whole {
+			row.Lang = "en"
+		}
+		if said, ok := l.words["partname."+part.Name]; ok {
+			row.Name = said
+		}
 		if todo, ok := l.words["todo."+part.Name]; ok && part.Condition != hub.OK {
 			row.Todo = todo
 		}

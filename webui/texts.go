@@ -26,8 +26,9 @@ type texts struct {
 
 // locale is one language: its words and its way of writing numbers and dates.
 type locale struct {
-	Lang  string
-	words map[string]string
+	Lang    string
+	words   map[string]string
+	phrases []phrase // of the parts of the hub, in English
 }
 
 func newTexts(house string) (*texts, error) {
@@ -46,11 +47,16 @@ func newTexts(house string) (*texts, error) {
 			return nil, fmt.Errorf("reading %s: %w", file, err)
 		}
 		tag := strings.TrimSuffix(strings.TrimPrefix(file, "ui/text/"), ".json")
-		t.langs[tag] = locale{tag, words}
+		t.langs[tag] = locale{Lang: tag, words: words}
 		t.names = append(t.names, tag)
 	}
 	if _, ok := t.langs["en"]; !ok {
 		return nil, fmt.Errorf("reading texts: there is no English")
+	}
+	phrases := newPhrases(t.langs["en"].words)
+	for tag, l := range t.langs {
+		l.phrases = phrases
+		t.langs[tag] = l
 	}
 	if house == "" {
 		house = "en"
