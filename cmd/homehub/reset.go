@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -99,8 +97,7 @@ emptied. "everything" must be typed to confirm, or given with --confirm.`,
 			}
 			if confirm == "" {
 				fmt.Fprintf(cmd.ErrOrStderr(), "This deletes all readings, devices, people and settings in %s, for good.\nType everything to confirm: ", dir)
-				line, _ := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
-				confirm = strings.TrimSpace(line)
+				confirm = readLine(cmd.InOrStdin())
 			}
 			if confirm != "everything" {
 				return errors.New("nothing is deleted: the word was not typed")

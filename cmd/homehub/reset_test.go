@@ -278,3 +278,29 @@ func TestAPersonIsForgottenByARunningHub(t *testing.T) {
 		t.Errorf("the audit log says\n%s", log)
 	}
 }
+
+// The command forgets a person whether the hub runs or not, after the name
+// alone.
+func TestForgetByTheCommand(t *testing.T) {
+	p, dir := launchHub(t)
+	p.login()
+	run := func(in string, args ...string) int {
+		var b bytes.Buffer
+		return execute(context.Background(), append([]string{"user", "forget", "--data", dir}, args...), strings.NewReader(in), &b, &b)
+	}
+	for _, name := range []string{"anneliese", "bartholomew"} {
+		if status, body := p.send("POST", "/api/users", map[string]any{"name": name, "role": "family"}); status != 201 {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	if run("yes\n", "anneliese") != exitFailure || run("owner\n", "owner") != exitFailure || len(grep(t, dir, "anneliese")) == 0 {
+		t.Error("forgotten without the name")
+	}
+	if code := run("anneliese\n", "anneliese"); code != exitOK || len(grep(t, dir, "anneliese")) != 0 {
+		t.Errorf("with a running hub: %d, still in %v", code, grep(t, dir, "anneliese"))
+	}
+	p.stop()
+	if code := run("", "bartholomew", "--confirm", "bartholomew"); code != exitOK || len(grep(t, dir, "bartholomew")) != 0 {
+		t.Errorf("with a stopped one: %d, still in %v", code, grep(t, dir, "bartholomew"))
+	}
+}

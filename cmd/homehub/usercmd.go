@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -42,7 +44,7 @@ where it does not, its settings are changed.`,
 	}
 	cmd.PersistentFlags().StringVar(&f.dir, "data", defaults().Data.Dir, "data folder")
 	cmd.PersistentFlags().BoolVar(&f.json, "json", false, "print JSON")
-	cmd.AddCommand(f.add(), f.list(), f.remove())
+	cmd.AddCommand(f.add(), f.list(), f.remove(), f.forget())
 	return cmd
 }
 
@@ -180,4 +182,43 @@ func (f *userFlags) remove() *cobra.Command {
 			})
 		},
 	}
+}
+
+func (f *userFlags) forget() *cobra.Command {
+	var confirm string
+	cmd := &cobra.Command{
+		Use:   "forget NAME",
+		Short: "Delete all that is kept of a person",
+		Long: `Delete all that is kept of a person, for good: the log-in, the tokens they made
+and notices about them. The log of changes keeps what was done, but no longer by
+whom. The name must be typed once more to confirm, or given with --confirm.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			name := args[0]
+			if name == string(webui.Owner) {
+				return hub.Errorf(hub.Conflict, "the owner can not be forgotten: somebody must be able to log in")
+			}
+			if confirm == "" {
+				fmt.Fprintf(cmd.ErrOrStderr(), "Type %s once more to delete all that is kept of them: ", name)
+				confirm = readLine(cmd.InOrStdin())
+			}
+			if confirm != name {
+				return errors.New("nothing is deleted: the name was not typed")
+			}
+			return atHub(cmd, f.dir, func(h *localHub) error {
+				body := map[string]any{"what": "person", "name": name, "confirm": name, "now": true}
+				return h.call(context.WithoutCancel(cmd.Context()), http.MethodPost, "/api/deletions", body, nil)
+			}, func(s *store.Store) error {
+				return errors.Join(s.Forget(name), s.Audit("command line", "person.deleted", ""))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&confirm, "confirm", "", "the name, for scripts: nothing is asked then")
+	return cmd
+}
+
+// readLine is a line that somebody types, without the spaces around it.
+func readLine(in io.Reader) string {
+	line, _ := bufio.NewReader(in).ReadString('\n')
+	return strings.TrimSpace(line)
 }
