@@ -48,7 +48,7 @@ type heardRow struct{ Label, Topic, Payload, Value, At string }
 // Those after the first few are for few devices.
 var (
 	mapOrders = []string{"on", "off", "amps", "phases", "setpoint", "ask"}
-	mapPlaces = []string{"state", "power", "energy", "online", "plugged", "current", "in_use", "soc"}
+	mapPlaces = []string{"state", "power", "energy", "online", "plugged", "current", "in_use", "soc", "temp"}
 	mapCommon = []string{"on", "off", "state", "power", "energy"}
 )
 
@@ -171,7 +171,7 @@ func mapOf(f url.Values) *hub.TopicMap {
 	return &hub.TopicMap{
 		On: order("on"), Off: order("off"), Amps: order("amps"), Phases: order("phases"), Setpoint: order("setpoint"), Ask: order("ask"),
 		State: sign("state"), Online: sign("online"), Plugged: sign("plugged"),
-		Power: place("power"), Energy: place("energy"), Current: place("current"), InUse: place("in_use"), SoC: place("soc"),
+		Power: place("power"), Energy: place("energy"), Current: place("current"), InUse: place("in_use"), SoC: place("soc"), Temp: place("temp"),
 	}
 }
 
@@ -326,6 +326,8 @@ func (l locale) said(h hub.Heard) string {
 		return strconv.Itoa(r.Amps) + " A"
 	case r.Has&hub.ReportPhases != 0:
 		return strconv.Itoa(r.Phases)
+	case r.Has&hub.ReportTemp != 0:
+		return l.temp(r.Temp)
 	case r.Has&hub.ReportSoC != 0:
 		return l.T("percent", r.SoC)
 	}

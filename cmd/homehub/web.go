@@ -102,7 +102,10 @@ func (i *installation) serveWeb(ctx context.Context, group *errgroup.Group) {
 	group.Go(func() error { return served(local.Serve(i.local)) })
 	group.Go(func() error {
 		<-ctx.Done()
-		return local.Close()
+		// Whoever asked for the end, by a reset, still gets the answer.
+		stop, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		return errors.Join(local.Shutdown(stop), local.Close())
 	})
 }
 
