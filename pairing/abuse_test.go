@@ -123,7 +123,7 @@ func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 		for i := range 300 { // brute force, from a whole network
 			b.ask(netip.AddrFrom4([4]byte{192, 168, 2, byte(i)}).String())
 		}
-		if n := count("a fetch from another address was refused"); n < 1 || n > maxRefusals {
+		if n := count(string(RefusedElsewhere)); n < 1 || n > maxRefusals {
 			t.Errorf("%d lines of 300 tries", n)
 		}
 		b.phase(t, Allowed)
@@ -131,12 +131,12 @@ func TestRefusalsAreLoggedOnceAMinute(t *testing.T) {
 		for range 10 {
 			b.ask(plugAddr)
 		}
-		if n := count("a fetch that came too late was refused"); n != 1 {
+		if n := count(string(RefusedLate)); n != 1 {
 			t.Errorf("%d lines of a late fetch", n)
 		}
 		time.Sleep(refusalPause)
 		b.ask(plugAddr)
-		if n := count("a fetch that came too late was refused"); n != 2 {
+		if n := count(string(RefusedLate)); n != 2 {
 			t.Errorf("%d lines a minute later", n)
 		}
 	})

@@ -114,7 +114,7 @@ func TestForgetSurvivesAKill(t *testing.T) {
 		t.Skip("it starts processes")
 	}
 	old, fresh := 0, 0
-	for round := range 24 {
+	for round := range 12 {
 		dir := t.TempDir()
 		if err := peopled(t, dir).Close(); err != nil {
 			t.Fatal(err)
