@@ -327,7 +327,7 @@ func (l locale) said(h hub.Heard) string {
 	case r.Has&hub.ReportPhases != 0:
 		return strconv.Itoa(r.Phases)
 	case r.Has&hub.ReportTemp != 0:
-		return l.temp(r.Temp)
+		return l.number(float64(r.Temp)/1000, 1) + " °C"
 	case r.Has&hub.ReportSoC != 0:
 		return l.T("percent", r.SoC)
 	}
