@@ -24,7 +24,7 @@ const eraseMark = "erase-everything"
 
 // ownFiles are what cmd/homehub itself keeps in the data folder, beside the
 // engine and the store.
-var ownFiles = []string{"retained.bin", ".retained-*", "authority.pem*", "homehub.sock"}
+var ownFiles = []string{"retained.bin", ".retained-*", "authority.pem*", ".authority-*", "homehub.sock"}
 
 // markErase notes durably that everything is to go.
 func markErase(dir string) error {

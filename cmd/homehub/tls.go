@@ -34,7 +34,7 @@ func (i *installation) buildAuthority() error {
 			i.health.Set("tls", hub.OK, "")
 		},
 		Replaced: func(r authority.Root) {
-			go i.audit("command line", "replaced the certificate authority by "+r.Name) // a handshake may not wait for the card
+			go i.audit("command line", "authority.replaced", r.Name) // a handshake may not wait for the card
 		},
 	})
 	return nil
