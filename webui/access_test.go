@@ -63,7 +63,7 @@ var own = strings.Join([]string{
 	"These are the cheapest 3 hours before 07:00.", "The cheapest quarters before 07:00, 16 A at most.", "Preview for 07:00.",
 	"smartplug", "Espressif", "5c(:[0-9a-f]{2})+", "Fridge", "Tasmota", "Nous A1T", "shellyplus1pm-[0-9a-z]+", "shelly",
 	"iPhone, iPad", "Android", "Windows", "Mac", "Firefox", "Chrome \\(Linux\\)", "[0-9A-F: ]{95}", "sudo", "authority show",
-	"family", "installer", "logged in", "https?://[a-z0-9.:-]+", "Another machine is called hub.local.",
+	"family", "installer", "logged in", "https?://[a-z0-9.:-]+",
 	"meter", "storage", "broker", "forecast", "the price server did not answer: next try in 10 min", "owner", "There is nothing at /nothing.",
 }, "|")
 

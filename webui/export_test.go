@@ -142,7 +142,7 @@ func (s *Server) AddPseudo(tag string) {
 		}
 		words[key] = text
 	}
-	s.texts.langs[tag] = locale{Lang: tag, words: words}
+	s.texts.langs[tag] = locale{Lang: tag, words: words, phrases: s.texts.langs["en"].phrases}
 }
 
 // FlowOf is what flows where.
