@@ -208,14 +208,13 @@ func TestHubIsKilled(t *testing.T) {
 			t.Fatal("the test ended")
 		}
 	}
-	if d := lag(); d > 500*time.Millisecond {
-		t.Skipf("this machine stood still for %v, which is %v in this house", d, clock.House(d))
-	}
-	took := clock.Now().Sub(killed)
-	if took < hub.MaxLease-5*time.Minute {
+	// A machine that stands still keeps hub and gadgets from renewing and ending
+	// in time, so what it took can be told only as exactly as that.
+	took, still := clock.Now().Sub(killed), clock.House(10*lag())
+	if took < hub.MaxLease-5*time.Minute-still {
 		t.Errorf("they were off after %v already", took)
 	}
-	if took > hub.MaxLease+2*time.Minute+clock.House(10*lag()) {
+	if took > hub.MaxLease+2*time.Minute+still {
 		t.Errorf("they were off after %v only", took)
 	}
 	for _, one := range orphans {
