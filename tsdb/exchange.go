@@ -38,15 +38,21 @@ type TextReport struct {
 // resume, points up to the feed's newest are skipped: call it again after an
 // interruption. Any order is right, ascending is fast. A line that makes no
 // sense ends the import with an error that names it; what came before is
-// stored. progress, if not nil, is called now and then with the bytes read.
+// stored, and a feed for which nothing came is not made. progress, if not nil, is called now and then with the bytes read.
 func (db *DB) ImportText(cfg FeedConfig, as Format, in io.Reader, resume bool, progress func(bytes int64)) (rep TextReport, err error) {
 	if err := cfg.check(); err != nil {
 		return rep, fmt.Errorf("importing %s: %w", cfg.Name, err)
 	}
+	_, there := (*db.feeds.Load())[cfg.Name]
 	w, err := db.bulk(cfg, 0)
 	if err != nil {
 		return rep, fmt.Errorf("importing %s: %w", cfg.Name, err)
 	}
+	defer func() {
+		if !there && rep.Points == 0 {
+			err = errors.Join(err, db.Delete(cfg.Name))
+		}
+	}()
 	defer w.release()
 	after := int64(math.MinInt64)
 	if resume {
@@ -127,8 +133,9 @@ func parseLine(as Format, line string, first bool) (at time.Time, v float64, ok 
 	if what = strings.Trim(strings.TrimSpace(what), `"`); what == "" {
 		return at, 0, false, nil
 	}
-	v, err = strconv.ParseFloat(what, 64)
-	if err == nil && v-v != 0 {
+	if v, err = strconv.ParseFloat(what, 64); err != nil {
+		err = fmt.Errorf("%.40q is no number", what)
+	} else if v-v != 0 {
 		err = ErrValue
 	}
 	return at, v, err == nil, err
@@ -139,7 +146,10 @@ func parseTime(s string) (time.Time, error) {
 		return time.Unix(int64(math.Floor(f)), 0).UTC(), nil
 	}
 	t, err := time.Parse(time.RFC3339Nano, s)
-	if err == nil && (t.Unix() < minTime || t.Unix() > maxTime) {
+	if err != nil {
+		return t, fmt.Errorf("%.40q is no time: write 2026-01-31T12:00:00Z, or seconds since 1970", s)
+	}
+	if t.Unix() < minTime || t.Unix() > maxTime {
 		err = fmt.Errorf("time %s is not of this world: %w", s, ErrValue)
 	}
 	return t.UTC(), err

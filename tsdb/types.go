@@ -57,11 +57,11 @@ func (k Kind) String() string {
 
 // FeedConfig describes a feed.
 type FeedConfig struct {
-	Name     string        `json:"name"`
-	Interval time.Duration `json:"interval"` // whole seconds, 1 s to 24 h
-	Kind     Kind          `json:"kind"`
-	Decimals int           `json:"decimals"` // digits after the point values usually have, 0 to 9; a hint, storage is lossless anyway
-	Unit     string        `json:"unit,omitempty"`
+	Name     string
+	Interval time.Duration // whole seconds, 1 s to 24 h
+	Kind     Kind
+	Decimals int // digits after the point values usually have, 0 to 9; a hint, storage is lossless anyway
+	Unit     string
 }
 
 func (c FeedConfig) check() error {
@@ -88,12 +88,12 @@ func (c FeedConfig) check() error {
 // Feed tells what is known of one feed.
 type Feed struct {
 	FeedConfig
-	First       time.Time `json:"first,omitzero"` // time of the oldest point
-	Last        time.Time `json:"last,omitzero"`  // time of the newest point, in RAM or on the card
-	Points      int64     `json:"points"`
-	Bytes       int64     `json:"bytes"`            // in segments; the ring is shared
-	Durable     time.Time `json:"durable,omitzero"` // newest point that survives a power cut
-	Generations int       `json:"generations"`      // one more per change of interval
+	First       time.Time // time of the oldest point
+	Last        time.Time // time of the newest point, in RAM or on the card
+	Points      int64
+	Bytes       int64     // in segments; the ring is shared
+	Durable     time.Time // newest point that survives a power cut
+	Generations int       // one more per change of interval
 }
 
 // Aggregate says what a Query makes of the points of a step.

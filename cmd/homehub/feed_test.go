@@ -65,6 +65,24 @@ func TestPHPFinaComesOutAsItWentIn(t *testing.T) {
 	}
 }
 
+// What is no file of points is named, and no empty feed is left of it.
+func TestImportOfSomethingElse(t *testing.T) {
+	for text, why := range map[string]string{
+		"root:x:0:0\ndaemon:x:1:1\n":   `line 2: "daemon:x:1:1" is no time`,
+		"time,value\n1700000000,ten\n": `line 2: "ten" is no number`,
+		"time,value\n":                 "",
+	} {
+		data := t.TempDir()
+		code, _, errOut := homehub(t, text, "feed", "--data", data, "import", "x", "-")
+		if (code == exitOK) != (why == "") || !strings.Contains(errOut, why) {
+			t.Errorf("%q: %d %s", text, code, errOut)
+		}
+		if _, out, _ := homehub(t, "", "feed", "--data", data, "list", "--json"); out != "[]\n" {
+			t.Errorf("%q left %s", text, out)
+		}
+	}
+}
+
 func TestTextInAndOut(t *testing.T) {
 	data := t.TempDir()
 	csv := "time,value\n2026-01-01T00:00:00Z,1\n2026-01-01T00:00:10Z,2.5\n2026-01-01T00:00:30Z,4\n"
