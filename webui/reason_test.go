@@ -20,7 +20,7 @@ func TestReasonsAreThoseOfTheParts(t *testing.T) {
 		t.Fatal(err)
 	}
 	var source strings.Builder
-	for _, part := range []string{"dsmr", "mqtt", "scheduler", "store", "mdns", "pairing", "cmd/homehub"} {
+	for _, part := range []string{"dsmr", "mqtt", "scheduler", "store", "mdns", "pairing", "authority", "cmd/homehub"} {
 		err := filepath.WalkDir("../"+part, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
@@ -59,6 +59,7 @@ func TestReasonsInEveryLanguage(t *testing.T) {
 		{"waiting for the first telegram", "wacht op het eerste telegram"},
 		{"no telegram since 12:00:05: is the cable in the meter's P1 port?", "geen telegram sinds 12:00:05: zit de kabel in de P1-poort van de meter?"},
 		{"no telegram since 12:00:05: what comes is refused, checksum does not match", "geen telegram sinds 12:00:05: wat komt wordt geweigerd, de controlesom klopt niet"},
+		{"the pages are not there over HTTPS: listen tcp :443: bind: address already in use", "de pagina’s zijn er niet over HTTPS: listen tcp :443: bind: address already in use"},
 		{"no telegram since 12:00:05", "geen telegram sinds 12:00:05"},
 		{"can not open 192.168.1.2:23: dial tcp: refused; retrying", "kan 192.168.1.2:23 niet openen: dial tcp: refused; probeert opnieuw"},
 		{lost + "the disk that holds /data is full. Free some space; it goes on by itself then. (write ring: no space)", "er wordt niets opgeslagen, metingen staan alleen in het geheugen en gaan bij een herstart verloren: de schijf met /data is vol. Maak ruimte vrij; dan gaat het vanzelf verder. (write ring: no space)"},
