@@ -137,9 +137,11 @@ func (p *nowPage) next(snap hub.Snapshot, now time.Time) {
 	}
 	slices.SortStableFunc(runs, func(a, b hub.Run) int { return a.Start.Compare(b.Start) })
 	p.Prices = p.strip(snap.Plan.Slots, runs, now)
+	told := map[string]bool{} // a device's reason is one, however many runs it has
 	for _, run := range runs[:min(len(runs), nextRuns)] {
 		n := nextRun{Name: names[run.Device], When: p.runText(run, now)}
-		if d, ok := snap.Plan.Of(run.Device); ok {
+		if d, ok := snap.Plan.Of(run.Device); ok && !told[run.Device] {
+			told[run.Device] = true
 			n.Why = strings.TrimSpace(p.why(d, now) + " " + p.instead(d.Why, now))
 		}
 		p.Next = append(p.Next, n)

@@ -50,7 +50,6 @@ var demoPictures = []picture{
 	{name: "notices", path: "/notices"},
 	{name: "status", path: "/status"},
 	{name: "data", path: "/data"},
-	{name: "secure", path: "/secure"},
 	{name: "map", path: "/devices/map?sample=plain"},
 	{name: "inspector", path: "/status?kind=audit&q=logged"},
 	{name: "settings", path: "/setup?step=language"},
@@ -124,6 +123,7 @@ func pairingScreens(t *testing.T, s *studio) {
 	if code, out := p.send(http.MethodPost, "/api/pairing", map[string]any{}); code != 200 {
 		t.Fatalf("opening: %d %s", code, out)
 	}
+	s.take(p, picture{name: "secure", path: "/secure"})
 	guide := picture{name: "guide", path: "/pairing", before: "document.querySelector('#pairing details').open = true", until: "document.querySelector('#pairing svg.qr')"}
 	s.take(p, guide)
 	p.newPlug(mayListenOn80())
