@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -41,7 +42,8 @@ func (b *Broker) Websocket() http.Handler {
 // messages (MQTT 5.0 §6.0.0-2).
 type webConn struct {
 	*websocket.Conn
-	message io.Reader // nil: between two
+	message io.Reader                 // nil: between two
+	by      atomic.Pointer[time.Time] // until when a write may last; nil: for ever
 }
 
 var _ net.Conn = (*webConn)(nil)
@@ -71,6 +73,9 @@ func (c *webConn) Read(b []byte) (int, error) {
 
 // Write sends one message. There is one writer at a time; see push.
 func (c *webConn) Write(b []byte) (int, error) {
+	if by := c.by.Load(); by != nil {
+		_ = c.Conn.SetWriteDeadline(*by)
+	}
 	if err := c.WriteMessage(websocket.BinaryMessage, b); err != nil {
 		return 0, err
 	}
@@ -81,6 +86,13 @@ func (c *webConn) Write(b []byte) (int, error) {
 func (c *webConn) Close() error {
 	_ = c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(closeTimeout))
 	return c.Conn.Close()
+}
+
+// SetWriteDeadline holds for a write that runs, too. The library's own is for
+// its writer's goroutine alone, and for the next write.
+func (c *webConn) SetWriteDeadline(t time.Time) error {
+	c.by.Store(&t)
+	return c.NetConn().SetWriteDeadline(t)
 }
 
 // SetDeadline is for both directions.
