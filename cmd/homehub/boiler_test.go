@@ -9,7 +9,6 @@ import (
 
 	"homehub/hub"
 	"homehub/sim"
-	"homehub/store"
 	"homehub/tariff"
 	"homehub/tsdb"
 )
@@ -105,14 +104,7 @@ func (o *orphanage) plugInBoiler() {
 // decide puts a setting into the folder of a hub that does not run.
 func (o *orphanage) decide(key string, v any) {
 	o.t.Helper()
-	cfg, err := loadConfig(o.file)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	decisions, err := store.Open(store.Config{Dir: cfg.Data.Dir})
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	decisions := o.decisions()
 	defer decisions.Close()
 	if err := decisions.PutSetting(key, v); err != nil {
 		o.t.Fatal(err)

@@ -215,18 +215,25 @@ func TestAKilledHubLeavesNothingOn(t *testing.T) {
 // job is a device's job as a hub that is gone has kept it.
 func (o *orphanage) job(device string) scheduler.Job {
 	o.t.Helper()
-	cfg, err := loadConfig(o.file)
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	decisions, err := store.Open(store.Config{Dir: cfg.Data.Dir})
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	decisions := o.decisions()
 	defer decisions.Close()
 	jobs := map[string]scheduler.Job{}
 	decisions.Setting("scheduler.jobs", &jobs)
 	return jobs[device]
+}
+
+// decisions are those of a hub that does not run.
+func (o *orphanage) decisions() *store.Store {
+	o.t.Helper()
+	cfg, err := loadConfig(o.file)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	s, err := store.Open(store.Config{Dir: cfg.Data.Dir})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return s
 }
 
 // TestAPlugIsOffOnceTheHubIsBack: a plug that was on when the hub was killed
